@@ -1,0 +1,6 @@
+//! The node daemon: reads the device, hosts the device machine of `lull-policy`, performs what it decides.
+//!
+//! Every decision is in `lull-policy`; an actor or service here that compares times, budgets or states is in
+//! the wrong crate. See ARCHITECTURE.md for the flow of an event through these modules.
+
+pub mod ports;

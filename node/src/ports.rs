@@ -1,0 +1,110 @@
+//! How the parts of the daemon speak to each other: the engine's door, and the orders it gives.
+//!
+//! Only plain types and one trait stand here, so that each part can be built and tested without the others.
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use lull_policy::{
+    Answer, AppId, Caller, CancelReason, Device, Event, Launch, Notice, Now, Receipt, Request, RunId,
+    Running, Source,
+};
+
+/// A future that a port returns.
+pub type PortFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Why the engine did not take something.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// Its mailbox is full: a bound, decided by the sender (retry, or tell the caller).
+    #[error("the engine has {0} messages waiting, which is its bound; try again shortly")]
+    Full(usize),
+    /// The store cannot commit now; nothing that this event begins has begun.
+    #[error("the store cannot commit now; nothing was begun, try again shortly")]
+    Unavailable,
+    /// The daemon is ending.
+    #[error("the daemon is ending")]
+    Ending,
+}
+
+/// The one door to the machine.
+pub trait Engine: Debug + Send + Sync + 'static {
+    /// Hands over an event; resolves when its records are durable and its effects are on their way.
+    fn commit(&self, event: Event) -> PortFuture<'_, Result<(), EngineError>>;
+    /// Hands over an event without waiting for the commit.
+    fn tell(&self, event: Event) -> Result<(), EngineError>;
+    /// A call, answered after its commit.
+    fn call(&self, caller: Caller, request: Request) -> PortFuture<'_, Result<Answer, EngineError>>;
+    /// Looks at the machine without changing it.
+    fn look(&self, look: Box<dyn FnOnce(&Device, Now) + Send>) -> PortFuture<'_, Result<(), EngineError>>;
+}
+
+/// The door, shared.
+pub type EngineRef = Arc<dyn Engine>;
+
+/// Looks at the machine and brings back what was seen.
+pub async fn look<T: Send + 'static>(
+    engine: &EngineRef,
+    read: impl FnOnce(&Device, Now) -> T + Send + 'static,
+) -> Result<T, EngineError> {
+    let (tx, rx) = tokio::sync::oneshot::channel();
+    let look = Box::new(move |device: &Device, now: Now| drop(tx.send(read(device, now))));
+    engine.look(look).await?;
+    rx.await.map_err(|_gone| EngineError::Ending)
+}
+
+/// What the engine orders from the supervisor. Sent over a bounded channel; `Kill` and `AskToCancel` are idempotent and
+/// go over a channel of their own, so that no launch can hold them up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunOrder {
+    /// Start it.
+    Launch(Box<Launch>),
+    /// Ask it to get out.
+    AskToCancel {
+        /// Which.
+        run: RunId,
+        /// Why.
+        reason: CancelReason,
+        /// When its kill comes, on the monotonic clock.
+        kill_at: Option<Running>,
+    },
+    /// Kill its whole tree.
+    Kill {
+        /// Which.
+        run: RunId,
+    },
+}
+
+/// What the engine orders from the link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkOrder {
+    /// A receipt is durable: send it if the session is up. (When it is not, [`Event::LinkUp`] asks for all of them.)
+    Receipt(Receipt),
+    /// How many further pushes of the app can be taken now.
+    Credit {
+        /// Which app.
+        app: AppId,
+        /// How many.
+        free: u32,
+    },
+}
+
+/// What the engine orders from the watchers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WatchOrder {
+    /// First interest.
+    Start(Source),
+    /// Last interest gone.
+    Stop(Source),
+}
+
+/// What front clients of an app are told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppNotice {
+    /// Whose.
+    pub app: AppId,
+    /// What.
+    pub notice: Notice,
+}

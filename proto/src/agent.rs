@@ -1,0 +1,138 @@
+//! The line protocol between a node and a running agent: one JSON object a line, over a Unix stream socket that the
+//! agent inherits. The socket is the agent's identity; nothing else authenticates it.
+//!
+//! The agent speaks first (`hello`), the node answers with `invoke`. Unknown fields are ignored, an unknown message
+//! type ends nothing: each side skips it, so that a newer one can talk to an older one.
+//!
+//! A *plain command* never speaks: exit 0 is completion, 75 is abort, anything else a crash. It finds what
+//! it needs in the environment ([`environment`]) and is asked to cancel by SIGTERM.
+
+use serde::{Deserialize, Serialize};
+
+/// The version spoken by this build.
+pub const PROTOCOL: u32 = 1;
+
+/// Most bytes of one line, newline included. A longer one ends the conversation.
+pub const LINE_LIMIT: usize = 16 * 1024;
+
+/// The exit status by which a plain command says that it could not do its work (`EX_TEMPFAIL`).
+pub const EXIT_ABORT: u8 = 75;
+
+/// What the node puts into an agent's environment; nothing else is inherited but `PATH`, `HOME`, `USER`, `LANG` and `TZ`.
+pub mod environment {
+    /// Descriptor of the socket to the node.
+    pub const SOCKET_FD: &str = "LULL_SOCKET_FD";
+    /// Descriptor of a read-only file with the payload; absent where there is none.
+    pub const PAYLOAD_FD: &str = "LULL_PAYLOAD_FD";
+    /// The payload itself, where it is text without NUL.
+    pub const PAYLOAD: &str = "LULL_PAYLOAD";
+    /// The run's id on this device.
+    pub const RUN: &str = "LULL_RUN";
+    /// The app's id.
+    pub const APP: &str = "LULL_APP";
+    /// The registration's name.
+    pub const TASK: &str = "LULL_TASK";
+    /// What fired it: `timer`, `system:internet-available`, `push`, `application`.
+    pub const TRIGGER: &str = "LULL_TRIGGER";
+    /// The push's id; absent where no push started it.
+    pub const PUSH_ID: &str = "LULL_PUSH_ID";
+    /// 1, or more after a run that the node itself lost.
+    pub const ATTEMPT: &str = "LULL_ATTEMPT";
+    /// A folder that belongs to the app and stays between runs; also the working folder.
+    pub const STATE: &str = "LULL_STATE";
+    /// Seconds until it is asked to cancel; absent = no limit.
+    pub const CANCEL_AFTER: &str = "LULL_CANCEL_AFTER";
+}
+
+/// What an agent says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum FromAgent {
+    /// The first message.
+    Hello {
+        /// Versions of this protocol that the agent speaks: the highest.
+        protocol: u32,
+    },
+    /// A number whose meaning is the app's.
+    Progress {
+        /// The number.
+        value: u32,
+    },
+    /// A deferral was taken; the run goes on until each is completed. No limit moves.
+    DeferralTaken {},
+    /// A deferral was completed.
+    DeferralCompleted {},
+    /// The work is done. The agent should now exit with 0.
+    Complete {},
+    /// The work cannot be done now. The agent should now exit with 75.
+    Abort {
+        /// Why, for people; cut to 1,024 bytes.
+        message: String,
+    },
+    /// Asks for `memory-usage`.
+    MemoryUsage {},
+    /// A message of a newer protocol.
+    #[serde(other)]
+    Unknown,
+}
+
+/// What the node says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum ToAgent {
+    /// Answers `hello`.
+    Invoke(Invocation),
+    /// Get out: save what matters and exit.
+    Cancel {
+        /// Why, by its name in the rule book (RUN-16), for instance `execution-time-exceeded`.
+        reason: String,
+        /// Its number there.
+        number: u8,
+        /// Milliseconds until the kill; absent = no kill is set.
+        grace_ms: Option<u64>,
+    },
+    /// Answers `memory-usage`.
+    MemoryUsage {
+        /// Bytes in use by the whole cage; absent = this machine cannot tell.
+        usage: Option<u64>,
+        /// The cap in bytes; absent = none.
+        limit: Option<u64>,
+    },
+    /// A message of a newer protocol.
+    #[serde(other)]
+    Unknown,
+}
+
+/// What a run is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invocation {
+    /// The protocol chosen.
+    pub protocol: u32,
+    /// The run's id on this device.
+    pub run: u64,
+    /// The app.
+    pub app: String,
+    /// The registration's name.
+    pub task: String,
+    /// The agent's own entry point.
+    pub entry_point: String,
+    /// What fired it, as in [`environment::TRIGGER`].
+    pub trigger: String,
+    /// The push that started it.
+    pub push: Option<PushDetails>,
+    /// 1, or more after a run that the node itself lost.
+    pub attempt: u32,
+    /// Milliseconds until it is asked to cancel; absent = no limit.
+    pub cancel_after_ms: Option<u64>,
+    /// Milliseconds until it is killed; absent = no limit.
+    pub kill_after_ms: Option<u64>,
+}
+
+/// A raw push as its agent sees it. The body is at most 5,000 bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PushDetails {
+    /// The push's id: the same over attempts, so that work can be made idempotent.
+    pub id: String,
+    /// The body where it is text; else it is on [`environment::PAYLOAD_FD`] only.
+    pub text: Option<String>,
+}
