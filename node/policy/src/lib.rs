@@ -1,0 +1,34 @@
+//! The device machine: every decision of one device, pure and synchronous.
+//!
+//! # The machine contract
+//!
+//! A decision is [`Device::handle`]`(now, event, &mut effects)`; [`Device::deadline`] says when the host
+//! must come back if nothing else happens.
+//!
+//! 1. `handle` is the only mutator; it never fails, blocks or awaits. An event that makes no sense here is
+//!    recorded as an observation, not an error.
+//! 2. [`Now`] holds three instants, stamped by the host. The machine owns no clock.
+//! 3. Same state, same `now`, same event: same state and same effects, bit for bit. No randomness, no floats
+//!    in decisions, no hash order, no time-zone database.
+//! 4. Levels, not edges: watchers report readings, the machine derives edges. The first reading is a baseline.
+//! 5. Every queue, list, string and retry has a named bound ([`bounds`]); what overflows is decided and counted.
+//! 6. Readiness and its explanation are one function: the ordered gates of [`admission`].
+//! 7. Every firing gets exactly one verdict ([`ledger`]): firings = sum of verdicts, at all times.
+//! 8. One small file per trigger, per condition, per limit; lifecycles are tables ([`lifecycle`]).
+//! 9. Matches have no wildcard arm where a decision is made.
+//! 10. State is `Clone + Eq + Debug`; a state restored from records equals the live one.
+//! 11. What must survive is emitted as [`Effect::Put`] or [`Effect::Remove`]; folding these over an empty store
+//!     yields the state.
+//!
+//! Deliberately absent: clocks, files, sockets, processes, logging, randomness.
+
+#![forbid(unsafe_code)]
+#![deny(clippy::float_arithmetic, clippy::wildcard_enum_match_arm)]
+
+pub mod bounds;
+mod device;
+pub mod invariants;
+pub mod model;
+
+pub use device::Device;
+pub use model::*;
