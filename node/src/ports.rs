@@ -4,12 +4,13 @@
 
 use std::fmt::Debug;
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use lull_policy::{
-    Answer, AppId, Caller, CancelReason, Device, Event, Launch, Notice, Now, Receipt, Request, RunId,
-    Running, Source,
+    Answer, App, AppId, Caller, CancelReason, Device, Event, Launch, Notice, Now, Receipt,
+    RegistrationRequest, Request, RunId, Running, Source,
 };
 
 /// A future that a port returns.
@@ -36,9 +37,13 @@ pub trait Engine: Debug + Send + Sync + 'static {
     /// Hands over an event without waiting for the commit.
     fn tell(&self, event: Event) -> Result<(), EngineError>;
     /// A call, answered after its commit.
-    fn call(&self, caller: Caller, request: Request) -> PortFuture<'_, Result<Answer, EngineError>>;
+    fn call(&self, caller: Caller, request: Request)
+    -> PortFuture<'_, Result<Answer, EngineError>>;
     /// Looks at the machine without changing it.
-    fn look(&self, look: Box<dyn FnOnce(&Device, Now) + Send>) -> PortFuture<'_, Result<(), EngineError>>;
+    fn look(
+        &self,
+        look: Box<dyn FnOnce(&Device, Now) + Send>,
+    ) -> PortFuture<'_, Result<(), EngineError>>;
 }
 
 /// The door, shared.
@@ -56,7 +61,8 @@ pub async fn look<T: Send + 'static>(
 }
 
 /// What the engine orders from the supervisor. Sent over a bounded channel; `Kill` and `AskToCancel` are idempotent and
-/// go over a channel of their own, so that no launch can hold them up.
+/// go over a channel of their own, so that no launch can hold them up: one may therefore overtake the launch of its run, and
+/// the supervisor keeps it until that launch comes (a run killed before its launch is reported as never started).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RunOrder {
     /// Start it.
@@ -107,4 +113,53 @@ pub struct AppNotice {
     pub app: AppId,
     /// What.
     pub notice: Notice,
+}
+
+/// Which Unix user an app's agents run as, and therefore who may speak for the app. Implemented by the catalog of
+/// manifests.
+pub trait AppOwners: Debug + Send + Sync + 'static {
+    /// The user of an installed app; absent = no such app.
+    fn uid_of(&self, app: &AppId) -> Option<u32>;
+    /// The user's name, for people; the number where it has none.
+    fn user_of(&self, app: &AppId) -> Option<String> {
+        self.uid_of(app).map(|uid| uid.to_string())
+    }
+}
+
+/// Where installed apps come from: the folder of manifests.
+pub trait AppSource: Debug + Send + Sync + 'static {
+    /// Reads every manifest anew and takes the valid ones into the catalog. Blocks on files: call it off the runtime's
+    /// threads. It does not speak to the engine: hand the report to [`crate::declared::install`].
+    fn reload(&self) -> ReloadReport;
+    /// What the last reading found.
+    fn last(&self) -> ReloadReport;
+}
+
+/// What reading the manifests found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ReloadReport {
+    /// Valid manifests, in the order of their ids.
+    pub apps: Vec<App>,
+    /// Registrations that manifests declare (`[[register]]`), in their order.
+    pub declared: Vec<DeclaredRegistration>,
+    /// Manifests that were refused.
+    pub refused: Vec<RefusedManifest>,
+}
+
+/// A registration that a manifest asks the daemon to make for its app.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeclaredRegistration {
+    /// For which app.
+    pub app: AppId,
+    /// What.
+    pub request: RegistrationRequest,
+}
+
+/// A manifest that was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedManifest {
+    /// Its file.
+    pub path: PathBuf,
+    /// Key, line, value, and the way out.
+    pub error: String,
 }
