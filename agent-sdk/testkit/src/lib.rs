@@ -1,1 +1,26 @@
-//! (being written)
+//! The virtual device: the node's own decisions in virtual time, for agent authors' tests.
+//!
+//! [`VirtualDevice`] hosts the same machine as the daemon (`lull-policy`), with a world made of plain values: readings
+//! that a test sets, agents that behave as a test says ([`Behaviour`]), and a clock that jumps from deadline to deadline.
+//! A virtual week takes milliseconds, and two runs of one test do the same to the bit.
+//!
+//! ```
+//! use lull_policy::{Span, Trigger};
+//! use lull_testkit::{Behaviour, VirtualDevice};
+//!
+//! let mut device = VirtualDevice::new();
+//! device.install("mail", "1.0", &["sync"]);
+//! device.behave("sync", Behaviour::takes(Span::seconds(10)));
+//! device.allow("mail");
+//! device.register("mail", "sync", "sync", Trigger::Timer { minutes: 30, one_shot: false }, &[]);
+//! device.advance(Span::hours(24));
+//! assert_eq!(device.starts("mail", "sync"), 48);
+//! ```
+//!
+//! Deliberately absent: processes, clocks, files; and decisions: what a test sees here is what a device does.
+
+mod behaviour;
+mod device;
+
+pub use behaviour::{Behaviour, Ending, OnCancel};
+pub use device::{Entry, Happening, VirtualDevice};

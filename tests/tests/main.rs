@@ -1,0 +1,3 @@
+//! Tests over the whole workspace. One binary; a module per subject.
+
+mod tidy;
