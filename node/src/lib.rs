@@ -3,6 +3,9 @@
 //! Every decision is in `lull-policy`; an actor or service here that compares times, budgets or states is in
 //! the wrong crate. See ARCHITECTURE.md for the flow of an event through these modules.
 
+pub mod clock;
 pub mod declared;
+pub mod descriptor;
 pub mod ports;
 pub mod status;
+pub mod supervisor;
