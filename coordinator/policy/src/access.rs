@@ -1,0 +1,207 @@
+//! Who may call what: one table, deny by default.
+//!
+//! Deliberately absent: certificates (the host turns one into a [`Caller`]) and listeners.
+
+use std::collections::BTreeSet;
+
+use crate::{AppId, ClientName, DeviceId};
+
+/// Who calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Caller {
+    /// No client certificate (the door).
+    Anonymous,
+    /// An enrolled device.
+    Device(DeviceId),
+    /// A publisher, and the apps it may push to.
+    Publisher {
+        /// Its name.
+        name: ClientName,
+        /// Its scope.
+        apps: BTreeSet<AppId>,
+    },
+    /// An operator.
+    Operator(ClientName),
+}
+
+/// The role of a caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// No client certificate.
+    Anonymous,
+    /// An enrolled device.
+    Device,
+    /// May push, to its apps.
+    Publisher,
+    /// May do all that people do.
+    Operator,
+}
+
+impl Role {
+    /// All roles.
+    pub const ALL: [Self; 4] = [
+        Self::Anonymous,
+        Self::Device,
+        Self::Publisher,
+        Self::Operator,
+    ];
+}
+
+impl std::fmt::Display for Role {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Anonymous => "anonymous",
+            Self::Device => "device",
+            Self::Publisher => "publisher",
+            Self::Operator => "operator",
+        })
+    }
+}
+
+impl Caller {
+    /// Its role.
+    pub fn role(&self) -> Role {
+        match self {
+            Self::Anonymous => Role::Anonymous,
+            Self::Device(_) => Role::Device,
+            Self::Publisher { .. } => Role::Publisher,
+            Self::Operator(_) => Role::Operator,
+        }
+    }
+
+    /// Whether it may send to this app and see its pushes.
+    pub fn may_use(&self, app: &AppId) -> bool {
+        match self {
+            Self::Anonymous | Self::Device(_) => false,
+            Self::Publisher { apps, .. } => apps.contains(app),
+            Self::Operator(_) => true,
+        }
+    }
+}
+
+macro_rules! methods {
+    ($($(#[$doc:meta])* $name:ident = $path:literal: $($role:ident)*;)*) => {
+        /// Every method of the coordinator.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Method {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Method {
+            /// All methods.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The method's path on the wire.
+            pub fn path(self) -> &'static str {
+                match self {
+                    $(Self::$name => $path,)*
+                }
+            }
+
+            /// The roles that may call it.
+            pub fn roles(self) -> &'static [Role] {
+                match self {
+                    $(Self::$name => &[$(Role::$role),*],)*
+                }
+            }
+        }
+    };
+}
+
+methods! {
+    /// Trades a token for a device identity.
+    Enroll = "/lull.device.v1.EnrollmentService/Enroll": Anonymous;
+    /// The device's stream.
+    Session = "/lull.device.v1.DeviceService/Session": Device;
+    /// Sends a push.
+    Send = "/lull.push.v1.PushService/Send": Publisher Operator;
+    /// What became of a push.
+    Get = "/lull.push.v1.PushService/Get": Publisher Operator;
+    /// The receipts of a push as they come.
+    Watch = "/lull.push.v1.PushService/Watch": Publisher Operator;
+    /// Makes an enrolment token.
+    CreateEnrollmentToken = "/lull.fleet.v1.FleetService/CreateEnrollmentToken": Operator;
+    /// Lists the devices.
+    ListDevices = "/lull.fleet.v1.FleetService/ListDevices": Operator;
+    /// Makes a client certificate.
+    IssueClientCertificate = "/lull.fleet.v1.FleetService/IssueClientCertificate": Operator;
+    /// Standard health: says nothing that an open port does not.
+    HealthCheck = "/grpc.health.v1.Health/Check": Anonymous Device Publisher Operator;
+    /// Standard health as a stream: holds a stream open, so for known callers.
+    HealthWatch = "/grpc.health.v1.Health/Watch": Device Publisher Operator;
+    /// Standard reflection.
+    Reflection = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo": Publisher Operator;
+    /// Standard reflection, as older tools ask for it.
+    ReflectionAlpha = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": Publisher Operator;
+}
+
+/// A call that is not allowed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    /// No such method: nobody may call it.
+    #[error("no such method {path:?}")]
+    Unknown {
+        /// The path.
+        path: String,
+    },
+    /// The role may not.
+    #[error("{role} may not call {path}; it is for {}", list(.allowed))]
+    Role {
+        /// The caller's role.
+        role: Role,
+        /// The method.
+        path: &'static str,
+        /// Who may.
+        allowed: &'static [Role],
+    },
+    /// The publisher's scope has not this app.
+    #[error(
+        "publisher {name} may not use app {app}; ask the operator for a certificate whose apps include it"
+    )]
+    App {
+        /// The publisher.
+        name: ClientName,
+        /// The app.
+        app: AppId,
+    },
+}
+
+fn list(roles: &[Role]) -> String {
+    let names: Vec<String> = roles.iter().map(ToString::to_string).collect();
+    names.join(" and ")
+}
+
+/// Whether the role may call the method of this path.
+pub fn allowed(role: Role, path: &str) -> Result<Method, Denied> {
+    let method = Method::ALL
+        .iter()
+        .copied()
+        .find(|method| method.path() == path)
+        .ok_or_else(|| Denied::Unknown {
+            path: path.chars().take(128).collect(),
+        })?;
+    if method.roles().contains(&role) {
+        return Ok(method);
+    }
+    Err(Denied::Role {
+        role,
+        path: method.path(),
+        allowed: method.roles(),
+    })
+}
+
+/// Whether the caller may send to the app. (Asking after a push of another app answers "not found" instead.)
+pub fn allowed_app(caller: &Caller, app: &AppId) -> Result<(), Denied> {
+    match caller {
+        Caller::Publisher { name, apps } if !apps.contains(app) => Err(Denied::App {
+            name: name.clone(),
+            app: app.clone(),
+        }),
+        Caller::Publisher { .. } | Caller::Operator(_) => Ok(()),
+        Caller::Anonymous | Caller::Device(_) => Err(Denied::Role {
+            role: caller.role(),
+            path: Method::Send.path(),
+            allowed: Method::Send.roles(),
+        }),
+    }
+}
