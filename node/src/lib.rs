@@ -4,8 +4,10 @@
 //! the wrong crate. See ARCHITECTURE.md for the flow of an event through these modules.
 
 pub mod clock;
+pub mod config;
 pub mod declared;
 pub mod descriptor;
 pub mod ports;
 pub mod status;
+pub mod store;
 pub mod supervisor;

@@ -16,6 +16,9 @@ use lull_policy::{
 /// A future that a port returns.
 pub type PortFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
+/// A look at the machine, performed where it lives: it must be short and must not block.
+pub type Look = Box<dyn FnOnce(&Device, Now) + Send>;
+
 /// Why the engine did not take something.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
@@ -33,17 +36,17 @@ pub enum EngineError {
 /// The one door to the machine.
 pub trait Engine: Debug + Send + Sync + 'static {
     /// Hands over an event; resolves when its records are durable and its effects are on their way.
+    ///
+    /// After [`EngineError::Unavailable`] the event counts as never said: who reports a fact (a run that ended, a push
+    /// that arrived) says it again, with back-off, until it is taken.
     fn commit(&self, event: Event) -> PortFuture<'_, Result<(), EngineError>>;
-    /// Hands over an event without waiting for the commit.
+    /// Hands over an event without waiting for the commit. For what may be lost or comes again: readings, progress.
     fn tell(&self, event: Event) -> Result<(), EngineError>;
     /// A call, answered after its commit.
     fn call(&self, caller: Caller, request: Request)
     -> PortFuture<'_, Result<Answer, EngineError>>;
     /// Looks at the machine without changing it.
-    fn look(
-        &self,
-        look: Box<dyn FnOnce(&Device, Now) + Send>,
-    ) -> PortFuture<'_, Result<(), EngineError>>;
+    fn look(&self, look: Look) -> PortFuture<'_, Result<(), EngineError>>;
 }
 
 /// The door, shared.
@@ -83,7 +86,7 @@ pub enum RunOrder {
     },
 }
 
-/// What the engine orders from the link.
+/// What the engine orders from the link, which reads its orders also while no session is up and lets them go then.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LinkOrder {
     /// A receipt is durable: send it if the session is up. (When it is not, [`Event::LinkUp`] asks for all of them.)

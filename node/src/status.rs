@@ -100,7 +100,7 @@ impl StatusBoard {
         self.lock().connected = connected;
     }
 
-    /// Where a reading comes from ("/sys/class/power_supply/AC", "assumed by the profile", …). `name` is one of [`reading`].
+    /// Where a reading comes from (a path of sysfs, "assumed by the profile", …). `name` is one of [`reading`].
     pub fn set_source(&self, name: &'static str, source: &str) {
         self.lock().sources.insert(name, line(source));
     }
