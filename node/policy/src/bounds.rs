@@ -65,3 +65,7 @@ pub const TICK_LATENESS: Span = Span::seconds(30);
 
 /// By how much two starts of a timer may be closer than the floor: the host's own jitter (as AMB-32).
 pub const START_TOLERANCE: Span = Span::seconds(1);
+
+/// How long after a start of the daemon firings wait for the first reading of power before it counts as
+/// unknown, which holds nothing back (RES-09).
+pub const POWER_AWAITED: Span = Span::seconds(5);

@@ -12,9 +12,9 @@
 //!    in decisions, no hash order, no time-zone database.
 //! 4. Levels, not edges: watchers report readings, the machine derives edges. The first reading is a baseline.
 //! 5. Every queue, list, string and retry has a named bound ([`bounds`]); what overflows is decided and counted.
-//! 6. Readiness and its explanation are one function: the ordered gates of [`admission`].
-//! 7. Every firing gets exactly one verdict ([`ledger`]): firings = sum of verdicts, at all times.
-//! 8. One small file per trigger, per condition, per limit; lifecycles are tables ([`lifecycle`]).
+//! 6. Readiness and its explanation are one function: the ordered gates of `admission`.
+//! 7. Every firing gets exactly one verdict (`ledger`): firings = sum of verdicts, at all times.
+//! 8. One small file per trigger, per condition, per limit; lifecycles are tables (`lifecycle`).
 //! 9. Matches have no wildcard arm where a decision is made.
 //! 10. State is `Clone + Eq + Debug`; a state restored from records equals the live one.
 //! 11. What must survive is emitted as [`Effect::Put`] or [`Effect::Remove`]; folding these over an empty store
@@ -25,10 +25,31 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::float_arithmetic, clippy::wildcard_enum_match_arm)]
 
+mod access;
+mod admission;
+mod apps;
+mod boot;
 pub mod bounds;
+mod condition;
 mod device;
+mod explain;
+mod firing;
+mod index;
 pub mod invariants;
+mod ledger;
+mod lifecycle;
+mod limit;
 pub mod model;
+mod outcome;
+mod readings;
+mod records;
+mod register;
+mod runs;
+#[cfg(test)]
+#[expect(clippy::wildcard_enum_match_arm, reason = "a test decides nothing")]
+mod test;
+mod trigger;
+mod turn;
 
 pub use device::Device;
 pub use model::*;

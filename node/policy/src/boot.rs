@@ -1,0 +1,107 @@
+//! Starts of the daemon: within a boot, and after one.
+//!
+//! Within a boot nothing was lost but readings; runs wait for the launcher to say which it still holds. After a
+//! boot every run is lost, and what counts on the boot clock is moved to the new one by the wall time that
+//! passed since the last record (architecture, 2).
+
+use crate::turn::Turn;
+use crate::{BootId, Effect, Elapsed, Exit, RegistrationId, RunId, Span, Usage, bounds};
+
+impl Turn<'_> {
+    /// The daemon is up. Watchers are ordered anew with the turn's end, and every reading is unknown till then.
+    pub(crate) fn booted(&mut self, boot: BootId) {
+        let device = &mut *self.device;
+        device.watched.clear();
+        device.readings = crate::Readings::default();
+        device.history = crate::readings::History::default();
+        device.power_awaited = device
+            .index
+            .interested(crate::Source::Power)
+            .then(|| self.now.elapsed.after(bounds::POWER_AWAITED));
+        device.unconfirmed = device.runs.keys().copied().collect();
+        if device.clock.boot.as_ref() == Some(&boot) {
+            return;
+        }
+        let (then, down) = (device.clock.elapsed, self.now.wall.since(device.clock.wall));
+        device.clock.boot = Some(boot);
+        device.clock.tick_zero = self.now.elapsed;
+        self.touch(crate::Key::Device);
+        self.move_clocks(then, down);
+        let lost: Vec<_> = std::mem::take(&mut self.device.unconfirmed)
+            .into_iter()
+            .collect();
+        for run in lost {
+            // The old boot's monotonic clock says nothing any more: how long it ran is not known.
+            let now = self.now.running;
+            self.edit_run(run, |run| run.started_running = now);
+            self.lose(run);
+        }
+    }
+
+    /// Moves due times to the new boot clock. What fell due meanwhile is due now and starts at the first tick,
+    /// once; a recurring timer goes on from there (AMB-44).
+    fn move_clocks(&mut self, then: Elapsed, down: Span) {
+        let now = self.now.elapsed;
+        let moved = |at: Elapsed| now.after(at.since(then).saturating_sub(down));
+        let timed: Vec<RegistrationId> = self
+            .device
+            .registrations
+            .values()
+            .filter(|r| r.due.is_some() || r.not_before.is_some())
+            .map(|r| r.id)
+            .collect();
+        for id in timed {
+            self.edit(id, |registration| {
+                registration.due = registration.due.map(moved);
+                registration.not_before = registration.not_before.map(moved);
+            });
+        }
+    }
+
+    /// What the launcher still holds. A run of the records that it does not hold is lost, one that it holds and
+    /// the records do not know is killed, and what a run was asked before is asked again.
+    pub(crate) fn runs_held(&mut self, held: &[RunId]) {
+        let unconfirmed = std::mem::take(&mut self.device.unconfirmed);
+        let launched = |id: &RunId| {
+            let starting = self
+                .device
+                .runs
+                .get(id)
+                .is_some_and(|run| run.state.is_starting());
+            unconfirmed.contains(id) || !starting
+        };
+        let lost: Vec<_> = self
+            .device
+            .runs
+            .keys()
+            .copied()
+            .filter(|id| !held.contains(id) && launched(id))
+            .collect();
+        for &id in held {
+            match self.device.runs.get(&id).cloned() {
+                None => self.effect(Effect::Kill { run: id }),
+                Some(run) if run.state.is_starting() => self.run_started(id),
+                Some(run) => self.repeat_order(&run),
+            }
+        }
+        for id in lost {
+            self.lose(id);
+        }
+    }
+
+    fn lose(&mut self, run: RunId) {
+        self.run_ended(run, Exit::Lost, Usage::default(), String::new());
+    }
+
+    /// No reading of power came in time after the start: it counts as unknown, which holds nothing back.
+    pub(crate) fn stop_awaiting_power(&mut self) {
+        if self
+            .device
+            .power_awaited
+            .is_some_and(|until| until <= self.now.elapsed)
+        {
+            self.device.power_awaited = None;
+            self.look_at_all();
+        }
+    }
+}

@@ -1,0 +1,360 @@
+//! What the tests of this crate share: a device on a bench, with clocks that the test moves.
+//!
+//! After every event the bench checks the invariants, and that the records written so far say what the state says.
+
+mod access;
+mod boot;
+mod explain;
+mod firings;
+mod pushes;
+mod random;
+mod records;
+mod registering;
+mod runs;
+mod scale;
+mod timers;
+
+use std::collections::BTreeMap;
+
+use crate::*;
+
+pub(crate) const MINUTE: u64 = 60_000;
+/// Where the wall clock of a bench begins.
+pub(crate) const EPOCH: u64 = 1_800_000_000_000;
+
+pub(crate) fn app_id(id: &str) -> AppId {
+    AppId::new(id).unwrap()
+}
+
+pub(crate) fn task(name: &str) -> TaskName {
+    TaskName::new(name).unwrap()
+}
+
+pub(crate) fn push_id(id: &str) -> PushId {
+    PushId::new(id).unwrap()
+}
+
+/// An app whose one agent may be registered for everything.
+pub(crate) fn app(id: &str) -> App {
+    App {
+        id: app_id(id),
+        version: "1.0".to_owned(),
+        agents: vec![AgentDeclaration {
+            entry_point: EntryPoint::new("sync").unwrap(),
+            types: vec![
+                TaskType::General,
+                TaskType::SystemEvent,
+                TaskType::Timer,
+                TaskType::PushNotification,
+            ],
+            memory: None,
+            time: None,
+        }],
+    }
+}
+
+pub(crate) fn request(name: &str, trigger: Trigger) -> RegistrationRequest {
+    RegistrationRequest {
+        name: task(name),
+        entry_point: EntryPoint::new("sync").unwrap(),
+        trigger,
+        conditions: Vec::new(),
+        cancel_on_condition_loss: false,
+        replace: false,
+    }
+}
+
+pub(crate) const fn timer(minutes: u32) -> Trigger {
+    Trigger::Timer {
+        minutes,
+        one_shot: false,
+    }
+}
+
+pub(crate) const fn once(minutes: u32) -> Trigger {
+    Trigger::Timer {
+        minutes,
+        one_shot: true,
+    }
+}
+
+pub(crate) const INTERNET: Trigger = Trigger::System {
+    event: SystemEvent::InternetAvailable,
+    one_shot: false,
+};
+
+/// A run under way, for tests of pure functions over one.
+pub(crate) fn run() -> Run {
+    Run {
+        id: RunId(1),
+        registration: RegistrationId(1),
+        app: app_id("mail"),
+        task: task("sync"),
+        entry_point: EntryPoint::new("sync").unwrap(),
+        number: 1,
+        state: RunState::Running,
+        started: Wall::from_millis(0),
+        started_running: Running::from_millis(0),
+        cancel_at: None,
+        kill_at: None,
+        cancel_reason: None,
+        said: None,
+        progress: None,
+        push: None,
+        attempt: 1,
+        memory: None,
+    }
+}
+
+/// A device and its world: three clocks, and what was stored.
+#[derive(Debug, Clone)]
+pub(crate) struct Bench {
+    pub(crate) device: Device,
+    pub(crate) now: Now,
+    pub(crate) store: BTreeMap<Key, Record>,
+    /// Effects of the last event but records.
+    pub(crate) effects: Vec<Effect>,
+    /// Time that really passed, whatever the clocks say.
+    pub(crate) age: u64,
+    calls: u64,
+}
+
+impl Bench {
+    /// A device that has just booted for the first time, with nothing installed.
+    pub(crate) fn bare() -> Self {
+        let now = Now {
+            running: Running::from_millis(0),
+            elapsed: Elapsed::from_millis(0),
+            wall: Wall::from_millis(EPOCH),
+        };
+        let mut bench = Self {
+            device: Device::new(),
+            now,
+            store: BTreeMap::new(),
+            effects: Vec::new(),
+            age: 0,
+            calls: 0,
+        };
+        bench.boot("boot-1");
+        bench
+    }
+
+    /// As [`Bench::bare`], with the app `mail` installed and allowed.
+    pub(crate) fn new() -> Self {
+        let mut bench = Self::bare();
+        bench.send(Event::Apps(vec![app("mail")]));
+        bench.ask(Request::RequestAccess {
+            app: app_id("mail"),
+        });
+        bench
+    }
+
+    pub(crate) fn boot(&mut self, id: &str) {
+        self.send(Event::Booted {
+            boot: BootId::new(id).unwrap(),
+        });
+    }
+
+    /// Sends an event and checks everything that is always true.
+    pub(crate) fn send(&mut self, event: Event) {
+        let mut effects = Vec::new();
+        self.device.handle(self.now, event, &mut effects);
+        self.effects.clear();
+        for effect in effects {
+            match effect {
+                Effect::Put(record) => drop(self.store.insert(record.key(), record)),
+                Effect::Remove(key) => drop(self.store.remove(&key)),
+                other => self.effects.push(other),
+            }
+        }
+        assert_eq!(invariants::check(&self.device), [], "after the event");
+        assert_eq!(
+            self.restored().records(),
+            self.device.records(),
+            "records and state"
+        );
+    }
+
+    /// The device that a daemon would find after a restart.
+    pub(crate) fn restored(&self) -> Device {
+        Device::restore(self.store.values().cloned())
+    }
+
+    /// The daemon dies and comes back in the same boot.
+    pub(crate) fn restart(&mut self, held: Vec<RunId>) {
+        self.device = self.restored();
+        self.boot("boot-1");
+        self.send(Event::RunsHeld { runs: held });
+    }
+
+    /// Moves all clocks.
+    pub(crate) fn pass(&mut self, millis: u64) {
+        let span = Span::millis(millis);
+        self.age += millis;
+        self.now.running = self.now.running.after(span);
+        self.now.elapsed = self.now.elapsed.after(span);
+        self.now.wall = self.now.wall.after(span);
+    }
+
+    /// Lets time pass as a host does: every deadline on the way is kept.
+    pub(crate) fn until(&mut self, elapsed: u64) -> Vec<Effect> {
+        let mut all = Vec::new();
+        loop {
+            let left = Elapsed::from_millis(elapsed)
+                .since(self.now.elapsed)
+                .as_millis();
+            let deadline = self.device.deadline();
+            let steps = [
+                deadline
+                    .running
+                    .map(|at| at.since(self.now.running).as_millis()),
+                deadline
+                    .elapsed
+                    .map(|at| at.since(self.now.elapsed).as_millis()),
+                deadline.wall.map(|at| at.since(self.now.wall).as_millis()),
+            ];
+            let step = steps
+                .into_iter()
+                .flatten()
+                .min()
+                .filter(|step| *step <= left);
+            self.pass(step.unwrap_or(left));
+            if step.is_none() {
+                return all;
+            }
+            self.send(Event::DeadlineReached);
+            all.append(&mut self.effects);
+        }
+    }
+
+    /// Calls as the operator, or as the app in the foreground where it has to be the app.
+    pub(crate) fn ask(&mut self, request: Request) -> Answer {
+        let caller = match &request {
+            Request::RequestRun { app, .. } => Caller::Front {
+                app: app.clone(),
+                foreground: true,
+            },
+            _ => Caller::Operator,
+        };
+        self.ask_as(caller, request)
+    }
+
+    pub(crate) fn ask_as(&mut self, caller: Caller, request: Request) -> Answer {
+        self.calls += 1;
+        let call = CallId(self.calls);
+        self.send(Event::Call {
+            call,
+            caller,
+            request,
+        });
+        let replies: Vec<_> = self
+            .effects
+            .iter()
+            .filter_map(|effect| match effect {
+                Effect::Reply {
+                    call: found,
+                    answer,
+                } if *found == call => Some(answer.clone()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(replies.len(), 1, "one reply to each call");
+        replies.into_iter().next().unwrap()
+    }
+
+    pub(crate) fn try_register(&mut self, registration: RegistrationRequest) -> Answer {
+        self.ask(Request::Register {
+            app: app_id("mail"),
+            registration,
+        })
+    }
+
+    pub(crate) fn register(&mut self, registration: RegistrationRequest) -> RegistrationId {
+        match self.try_register(registration) {
+            Answer::Registered { id, .. } => id,
+            other => panic!("not registered: {other:?}"),
+        }
+    }
+
+    pub(crate) fn read(&mut self, readings: &[Reading]) {
+        self.send(Event::Readings(readings.to_vec()));
+    }
+
+    pub(crate) fn internet(&mut self, available: bool) {
+        self.read(&[Reading::Internet(Level::Known(available))]);
+    }
+
+    /// Power readings under which Battery Saver acts, or not.
+    pub(crate) fn saver(&mut self, acts: bool) {
+        self.read(&[
+            Reading::ExternalPower(Level::Known(!acts)),
+            Reading::Battery(Level::Known(PerMille::percent(10))),
+            Reading::BatterySaver(Level::Known(true)),
+        ]);
+    }
+
+    pub(crate) fn push(&mut self, id: &str) {
+        let expires = self.now.wall.after(Span::days(3));
+        self.push_until(id, expires);
+    }
+
+    pub(crate) fn push_until(&mut self, id: &str, expires: Wall) {
+        let (id, app) = (push_id(id), app_id("mail"));
+        self.send(Event::PushArrived(Push {
+            id,
+            app,
+            payload: b"hello".to_vec(),
+            expires,
+        }));
+    }
+
+    pub(crate) fn start(&mut self, run: u64) {
+        self.send(Event::RunStarted { run: RunId(run) });
+    }
+
+    pub(crate) fn end(&mut self, run: u64, exit: Exit) {
+        let usage = Usage::default();
+        self.send(Event::RunEnded {
+            run: RunId(run),
+            exit,
+            usage,
+            output: String::new(),
+        });
+    }
+
+    /// Runs launched by the last event.
+    pub(crate) fn launched(&self) -> Vec<u64> {
+        launches(&self.effects)
+    }
+
+    /// Hops of the receipts kept, with their pushes.
+    pub(crate) fn hops(&self) -> Vec<(String, Hop)> {
+        let receipts = self.device.receipts();
+        receipts
+            .map(|r| (r.push.as_str().to_owned(), r.hop.clone()))
+            .collect()
+    }
+
+    /// Verdicts with a count, of a task of `mail`.
+    pub(crate) fn verdicts(&self, name: &str) -> Vec<(Verdict, u64)> {
+        let counts = self
+            .device
+            .counts()
+            .filter(|c| c.task == task(name) && c.count > 0);
+        counts.map(|count| (count.verdict, count.count)).collect()
+    }
+
+    /// The outcome of the run that ended last.
+    pub(crate) fn last_outcome(&self) -> Outcome {
+        self.device.finished().last().unwrap().outcome
+    }
+}
+
+/// Runs launched among effects.
+pub(crate) fn launches(effects: &[Effect]) -> Vec<u64> {
+    let runs = effects.iter().filter_map(|effect| match effect {
+        Effect::Launch(launch) => Some(launch.run.0),
+        _ => None,
+    });
+    runs.collect()
+}

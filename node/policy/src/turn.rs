@@ -1,0 +1,189 @@
+//! A turn: one event, decided from beginning to end.
+//!
+//! What a turn changes is noted by key and written as records once, at its end, so that the records always
+//! say what the state says. The decisions stand in the files of their subjects, as further `impl Turn`.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    Answer, Caller, Device, Effect, Event, Key, Now, Push, Refusal, Registration, RegistrationId,
+    Request, Run, RunId, Source,
+};
+use crate::{readings, trigger};
+
+/// One event under decision.
+#[derive(Debug)]
+pub(crate) struct Turn<'a> {
+    pub(crate) device: &'a mut Device,
+    pub(crate) now: Now,
+    effects: Vec<Effect>,
+    touched: BTreeSet<Key>,
+}
+
+impl<'a> Turn<'a> {
+    /// What is past its life goes first, so that no event starts it; then the event; then what time brought.
+    /// A run that ends at its very limit thereby ends by itself.
+    pub(crate) fn take(device: &'a mut Device, now: Now, event: Event, effects: &mut Vec<Effect>) {
+        device.last = now;
+        let mut turn = Turn {
+            device,
+            now,
+            effects: Vec::new(),
+            touched: BTreeSet::new(),
+        };
+        turn.expire_pushes();
+        turn.event(event);
+        turn.time_passes();
+        turn.close(effects);
+    }
+
+    fn event(&mut self, event: Event) {
+        match event {
+            Event::Booted { boot } => self.booted(boot),
+            Event::RunsHeld { runs } => self.runs_held(&runs),
+            Event::Readings(readings) => self.readings(&readings),
+            Event::Apps(apps) => self.apps(apps),
+            Event::PolicyChanged(policy) => self.policy_changed(policy),
+            Event::Call {
+                call,
+                caller,
+                request,
+            } => {
+                let answer = self.call(&caller, request).unwrap_or_else(Answer::Refused);
+                self.effect(Effect::Reply { call, answer });
+            }
+            Event::PushArrived(push) => self.push_arrived(push),
+            Event::ReceiptsAcknowledged { through } => self.receipts_acknowledged(through),
+            Event::LinkUp => self.link_up(),
+            Event::RunStarted { run } => self.run_started(run),
+            Event::RunReported { run, report } => self.run_reported(run, report),
+            Event::RunEnded {
+                run,
+                exit,
+                usage,
+                output,
+            } => {
+                self.run_ended(run, exit, usage, output);
+            }
+            // Both only make the host look at the time.
+            Event::DeadlineReached | Event::ClockStepped => {}
+        }
+    }
+
+    fn call(&mut self, caller: &Caller, request: Request) -> Result<Answer, Refusal> {
+        match request {
+            Request::RequestAccess { app } => self.request_access(caller, &app),
+            Request::RemoveAccess { app } => self.remove_access(caller, &app),
+            Request::Register { app, registration } => self.register(caller, &app, registration),
+            Request::Unregister { app, id, cancel } => self.unregister(caller, &app, id, cancel),
+            Request::RequestRun { app, name } => self.request_run(caller, &app, &name),
+            Request::SetAccess { app, choice } => self.set_access(caller, &app, choice),
+        }
+    }
+
+    fn time_passes(&mut self) {
+        self.enforce_limits();
+        self.stop_awaiting_power();
+        self.tick();
+        self.lift_intervals();
+        self.forget_pushes();
+    }
+
+    /// New interests, then the records of all that was touched, then the effects in order.
+    fn close(mut self, effects: &mut Vec<Effect>) {
+        self.settle_interests();
+        if !self.touched.is_empty() {
+            self.device.clock.wall = self.now.wall;
+            self.device.clock.elapsed = self.now.elapsed;
+            self.touch(Key::Device);
+        }
+        for key in std::mem::take(&mut self.touched) {
+            effects.push(match self.device.record(&key) {
+                Some(record) => Effect::Put(record),
+                None => Effect::Remove(key),
+            });
+        }
+        effects.append(&mut self.effects);
+    }
+
+    /// Starts and stops watchers. What an unwatched source said would grow stale and is forgotten.
+    fn settle_interests(&mut self) {
+        for source in [Source::Power, Source::Network, Source::Session] {
+            let wanted = self.device.index.interested(source);
+            if wanted && self.device.watched.insert(source) {
+                self.effect(Effect::Watch(source));
+            }
+            if !wanted && self.device.watched.remove(&source) {
+                readings::forget(&mut self.device.readings, source);
+                self.device.history.forget(source);
+                self.effect(Effect::Unwatch(source));
+            }
+        }
+    }
+
+    /// Notes that a record changed.
+    pub(crate) fn touch(&mut self, key: Key) {
+        self.touched.insert(key);
+    }
+
+    /// Asks something of the host.
+    pub(crate) fn effect(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    /// Changes a registration and everything by which it is found.
+    pub(crate) fn edit(&mut self, id: RegistrationId, change: impl FnOnce(&mut Registration)) {
+        let device = &mut *self.device;
+        let Some(registration) = device.registrations.get_mut(&id) else {
+            return;
+        };
+        device.index.remove(registration, &device.pushes);
+        change(registration);
+        device.index.add(registration, &device.pushes);
+        self.touch(Key::Registration(id));
+    }
+
+    /// Changes a run under way and everything by which it is found.
+    pub(crate) fn edit_run(&mut self, id: RunId, change: impl FnOnce(&mut Run)) {
+        let device = &mut *self.device;
+        let Some(run) = device.runs.get_mut(&id) else {
+            return;
+        };
+        device.index.remove_run(run);
+        change(run);
+        device.index.add_run(run);
+        self.touch(Key::Run(id));
+    }
+
+    /// Lets a run begin or end: its registration is found by other ways then.
+    pub(crate) fn around_run(&mut self, id: RegistrationId, change: impl FnOnce(&mut Device)) {
+        let device = &mut *self.device;
+        if let Some(registration) = device.registrations.get(&id) {
+            device.index.remove(registration, &device.pushes);
+        }
+        change(device);
+        if let Some(registration) = device.registrations.get(&id) {
+            device.index.add(registration, &device.pushes);
+        }
+    }
+
+    /// The body of a push that a run is started with.
+    pub(crate) fn body(&self, push: Option<&crate::QueuedPush>) -> Option<Push> {
+        push.and_then(|queued| self.device.pushes.get(&queued.id))
+            .cloned()
+    }
+
+    /// Looks again at a registration that waits.
+    pub(crate) fn look_again(&mut self, id: RegistrationId) {
+        let Some(registration) = self.device.registrations.get(&id) else {
+            return;
+        };
+        match trigger::arrival(registration.trigger) {
+            crate::lifecycle::Arrival::Bare | crate::lifecycle::Arrival::Raised => self.look_at(id),
+            crate::lifecycle::Arrival::Payload => {
+                let app = registration.app.clone();
+                self.look_at_pushes(&app);
+            }
+        }
+    }
+}
