@@ -1,1 +1,19 @@
-//! (being written)
+//! Lull's SDK: background work that a node starts when its trigger fires and its conditions hold.
+//!
+//! - [`agent`]: for the **agent**, the short program that does the work.
+//! - [`front`]: for the **app**, which registers agents and follows their runs.
+//!
+//! Each module's page is a short manual with a complete program.
+//!
+//! Deliberately absent: decisions. What runs when, and how long, is the device's to say.
+
+pub mod agent;
+mod cancel_reason;
+pub mod front;
+mod id;
+mod inherited;
+mod trigger;
+
+pub use cancel_reason::CancelReason;
+pub use id::{RegistrationId, RunId};
+pub use trigger::{FiredBy, SystemEvent, Trigger};

@@ -1,0 +1,58 @@
+//! What a run is about, parsed from the wire.
+//!
+//! Deliberately absent: the payload's bytes, see [`Agent::payload`](super::Agent::payload).
+
+use std::time::Duration;
+
+use lull_proto::agent as wire;
+
+use crate::{FiredBy, RunId};
+
+/// What a run is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invocation {
+    /// The run's id on this device.
+    pub run: RunId,
+    /// The app.
+    pub app: String,
+    /// The registration's name.
+    pub task: String,
+    /// The entry point of the manifest that this run is of.
+    pub entry_point: String,
+    /// What fired it.
+    pub fired_by: FiredBy,
+    /// The push that started it; absent where none did.
+    pub push: Option<Push>,
+    /// 1, or more after a run that the node itself lost.
+    pub attempt: u32,
+    /// From the start of the run until it is asked to cancel; absent = no limit.
+    pub cancel_after: Option<Duration>,
+    /// From the start of the run until it is killed; absent = no limit.
+    pub kill_after: Option<Duration>,
+}
+
+/// The push that started a run. Its body is [`Agent::payload`](super::Agent::payload).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Push {
+    /// Its id: the same over attempts, so that work can be made idempotent by it.
+    pub id: String,
+}
+
+impl Invocation {
+    /// The invocation, and the payload where it came as text.
+    pub(super) fn parse(wire: wire::Invocation) -> (Self, Option<String>) {
+        let text = wire.push.as_ref().and_then(|push| push.text.clone());
+        let invocation = Self {
+            run: RunId(wire.run),
+            app: wire.app,
+            task: wire.task,
+            entry_point: wire.entry_point,
+            fired_by: FiredBy::named(&wire.trigger),
+            push: wire.push.map(|push| Push { id: push.id }),
+            attempt: wire.attempt,
+            cancel_after: wire.cancel_after_ms.map(Duration::from_millis),
+            kill_after: wire.kill_after_ms.map(Duration::from_millis),
+        };
+        (invocation, text)
+    }
+}

@@ -1,0 +1,178 @@
+//! Between the wire's types and the SDK's own. The wire's go no further than this module and the calls.
+//!
+//! What a newer node says and this build does not know becomes `Unrecognised`, or an absence where the type can be
+//! given back to a node. Deliberately absent: errors, see `error`.
+
+use std::time::{Duration, SystemTime};
+
+use lull_proto::local::v1 as wire;
+use lull_proto::time;
+use prost_types::Timestamp;
+
+use crate::front::{
+    AccessStatus, Condition, Event, FrontError, Outcome, Raised, Run, RunState, Task, TaskState,
+};
+use crate::{CancelReason, RegistrationId, RunId, SystemEvent, Trigger};
+
+pub(super) fn condition_to_wire(condition: Condition) -> wire::Condition {
+    match condition {
+        Condition::UserPresent => wire::Condition::UserPresent,
+        Condition::UserNotPresent => wire::Condition::UserNotPresent,
+        Condition::InternetAvailable => wire::Condition::InternetAvailable,
+        Condition::InternetNotAvailable => wire::Condition::InternetNotAvailable,
+        Condition::SessionConnected => wire::Condition::SessionConnected,
+        Condition::SessionDisconnected => wire::Condition::SessionDisconnected,
+    }
+}
+
+fn condition(number: i32) -> Option<Condition> {
+    match wire::Condition::try_from(number).ok()? {
+        wire::Condition::Unspecified => None,
+        wire::Condition::UserPresent => Some(Condition::UserPresent),
+        wire::Condition::UserNotPresent => Some(Condition::UserNotPresent),
+        wire::Condition::InternetAvailable => Some(Condition::InternetAvailable),
+        wire::Condition::InternetNotAvailable => Some(Condition::InternetNotAvailable),
+        wire::Condition::SessionConnected => Some(Condition::SessionConnected),
+        wire::Condition::SessionDisconnected => Some(Condition::SessionDisconnected),
+    }
+}
+
+pub(super) fn trigger_to_wire(trigger: &Trigger) -> wire::Trigger {
+    use wire::trigger::Kind;
+    let kind = match *trigger {
+        Trigger::Timer { minutes, one_shot } => {
+            Kind::Timer(wire::TimerTrigger { minutes, one_shot })
+        }
+        Trigger::System { event, one_shot } => {
+            let event = match event {
+                SystemEvent::InternetAvailable => wire::SystemEvent::InternetAvailable,
+            };
+            Kind::System(wire::SystemTrigger {
+                event: event.into(),
+                one_shot,
+            })
+        }
+        Trigger::Push => Kind::Push(wire::PushTrigger {}),
+        Trigger::Application => Kind::Application(wire::ApplicationTrigger {}),
+    };
+    wire::Trigger { kind: Some(kind) }
+}
+
+fn trigger(trigger: &wire::Trigger) -> Option<Trigger> {
+    use wire::trigger::Kind;
+    Some(match trigger.kind.as_ref()? {
+        Kind::Timer(timer) => Trigger::Timer {
+            minutes: timer.minutes,
+            one_shot: timer.one_shot,
+        },
+        Kind::System(system) => match wire::SystemEvent::try_from(system.event).ok()? {
+            wire::SystemEvent::Unspecified => return None,
+            wire::SystemEvent::InternetAvailable => Trigger::System {
+                event: SystemEvent::InternetAvailable,
+                one_shot: system.one_shot,
+            },
+        },
+        Kind::Push(wire::PushTrigger {}) => Trigger::Push,
+        Kind::Application(wire::ApplicationTrigger {}) => Trigger::Application,
+    })
+}
+
+pub(super) fn access(number: i32) -> AccessStatus {
+    match wire::AccessStatus::try_from(number) {
+        Ok(wire::AccessStatus::NotRequested) => AccessStatus::NotRequested,
+        Ok(wire::AccessStatus::AlwaysAllowed) => AccessStatus::AlwaysAllowed,
+        Ok(wire::AccessStatus::Allowed) => AccessStatus::Allowed,
+        Ok(wire::AccessStatus::DeniedBySystemPolicy) => AccessStatus::DeniedBySystemPolicy,
+        Ok(wire::AccessStatus::DeniedByUser) => AccessStatus::DeniedByUser,
+        Ok(wire::AccessStatus::Unspecified) | Err(_) => AccessStatus::Unrecognised(number),
+    }
+}
+
+pub(super) fn raised(number: i32) -> Raised {
+    match wire::Raised::try_from(number) {
+        Ok(wire::Raised::Allowed) => Raised::Allowed,
+        Ok(wire::Raised::CurrentlyRunning) => Raised::CurrentlyRunning,
+        Ok(wire::Raised::DisabledByPolicy) => Raised::DisabledByPolicy,
+        Ok(wire::Raised::Unspecified) | Err(_) => Raised::Unrecognised(number),
+    }
+}
+
+pub(super) fn task(task: wire::Task) -> Result<Task, FrontError> {
+    Ok(Task {
+        registration: RegistrationId(task.id),
+        registered_at: moment("registered_at", task.registered_at)?,
+        next: moment("next", task.next)?,
+        trigger: task.trigger.as_ref().and_then(trigger),
+        conditions: task.conditions.into_iter().map(condition).collect(),
+        state: TaskState::named(&task.state, task.reasons),
+        name: task.name,
+        entry_point: task.entry_point,
+        runs: task.runs,
+    })
+}
+
+pub(super) fn run(run: wire::Run) -> Result<Run, FrontError> {
+    let state = match run.outcome.as_str() {
+        "" => RunState::named(&run.state),
+        outcome => RunState::Ended(Outcome::named(outcome)),
+    };
+    let ran = run.ran.as_ref().map(time::span_millis).transpose();
+    let ran = ran.map_err(|source| FrontError::Time {
+        field: "ran",
+        source,
+    })?;
+    Ok(Run {
+        run: RunId(run.run),
+        number: run.number,
+        state,
+        cancel_reason: words(run.cancel_reason).map(|name| CancelReason::named(&name)),
+        message: words(run.message),
+        exit: words(run.exit),
+        started: moment("started_at", run.started_at)?,
+        ended: moment("ended_at", run.ended_at)?,
+        ran: ran.map(Duration::from_millis),
+        progress: run.progress,
+        memory_peak: run.memory_peak,
+        push: words(run.push_id),
+        attempt: run.attempt,
+        output: run.output,
+        task: run.task,
+    })
+}
+
+/// An event; none = the answer to attaching, which is no event.
+pub(super) fn event(answer: wire::AttachResponse) -> Result<Option<Event>, FrontError> {
+    use wire::attach_response::Event as Wire;
+    Ok(match answer.event {
+        Some(Wire::Attached(_)) => None,
+        Some(Wire::Started(started)) => Some(Event::Started {
+            run: RunId(started.run),
+            task: started.task,
+        }),
+        Some(Wire::Progress(progress)) => Some(Event::Progress {
+            run: RunId(progress.run),
+            task: progress.task,
+            value: progress.value,
+        }),
+        Some(Wire::Completion(ended)) => Some(Event::Completion(Box::new(run(ended)?))),
+        Some(Wire::Dropped(dropped)) => Some(Event::Dropped {
+            task: dropped.task,
+            reason: dropped.reason,
+        }),
+        Some(Wire::Missed(count)) => Some(Event::Missed(count)),
+        None => Some(Event::Unrecognised),
+    })
+}
+
+fn words(text: String) -> Option<String> {
+    Some(text).filter(|text| !text.is_empty())
+}
+
+fn moment(
+    field: &'static str,
+    timestamp: Option<Timestamp>,
+) -> Result<Option<SystemTime>, FrontError> {
+    let millis = timestamp.as_ref().map(time::wall_millis).transpose();
+    let millis = millis.map_err(|source| FrontError::Time { field, source })?;
+    Ok(millis.and_then(|millis| SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(millis))))
+}
