@@ -1,0 +1,52 @@
+//! The verbs, one a file, and what each needs to run.
+
+mod apps;
+mod certificate;
+mod devices;
+mod enroll;
+mod push;
+mod runs;
+mod tasks;
+mod why;
+
+pub(crate) use certificate::private_file;
+pub(crate) use push::{Follower, receipt_words};
+
+use std::future::Future;
+
+use crate::command::{Cli, Verb};
+use crate::failure::Failure;
+use crate::hidden;
+use crate::output::Output;
+
+/// Runs a verb to its end.
+pub(crate) fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
+    let global = cli.global;
+    match cli.verb {
+        Verb::Up(up) => crate::up::run(&global, &up, output),
+        Verb::Push(push) => block(push::run(&global, push, output)),
+        Verb::Devices => block(devices::run(&global, output)),
+        Verb::Apps => block(apps::run(&global, output)),
+        Verb::Tasks(of) => block(tasks::run(&global, of, output)),
+        Verb::Runs(runs) => block(runs::run(&global, runs, output)),
+        Verb::Why(why) => block(why::run(&global, why, output)),
+        Verb::Enroll(enroll) => block(enroll::run(&global, enroll, output)),
+        Verb::ClientCertificate(certificate) => {
+            block(certificate::run(&global, certificate, output))
+        }
+        Verb::Coordinator(configured) => hidden::coordinator(&configured.config),
+        Verb::Node(configured) => hidden::node(&configured.config),
+        Verb::Launcher { socket } => hidden::launcher(&socket),
+        Verb::Agent { name, arguments } => hidden::agent(&name, &arguments),
+    }
+}
+
+/// Runs a future on this thread. One thread is enough for a command, and children must be started by a thread that
+/// stays: they ask to be told when it ends.
+pub(crate) fn block<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::internal("cannot start the runtime", &error.into()))?
+        .block_on(future)
+}

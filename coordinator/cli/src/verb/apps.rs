@@ -1,0 +1,68 @@
+//! `lull apps`: what is installed on this machine's node, and which manifests it refused.
+
+use lull_proto::local::v1::ListAppsRequest;
+
+use crate::command::Global;
+use crate::failure::Failure;
+use crate::node::Node;
+use crate::output::{Output, Rows};
+use crate::view::{AppView, RefusedView};
+
+/// Runs the verb.
+pub(crate) async fn run(global: &Global, output: &Output) -> Result<(), Failure> {
+    let node = Node::of(global).await?;
+    let answer = node.operator().list_apps(ListAppsRequest {}).await;
+    let answer = answer.map_err(|status| node.failure(&status))?.into_inner();
+    let apps: Vec<AppView> = answer.apps.into_iter().map(AppView::from).collect();
+    let refused: Vec<RefusedView> = answer.refused.into_iter().map(RefusedView::from).collect();
+    if output.json() {
+        output.document(&serde_json::json!({ "apps": apps, "refused": refused }));
+        return Ok(());
+    }
+    output.table(
+        &table(&apps),
+        "no app is installed: the node's folder of manifests is empty",
+    );
+    for manifest in refused {
+        output.note(format!("refused: {}: {}", manifest.path, manifest.error));
+    }
+    Ok(())
+}
+
+fn table(apps: &[AppView]) -> Rows {
+    let mut rows = Rows::new(["APP", "VERSION", "ACCESS", "USER", "AGENTS", "TASKS"]);
+    for app in apps {
+        rows.push([
+            app.app.clone(),
+            app.version.clone(),
+            app.access.to_owned(),
+            app.user.clone(),
+            app.entry_points.join(" "),
+            app.registrations.to_string(),
+        ]);
+    }
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn apps_fit_eighty_columns() {
+        let app = AppView {
+            app: "photos".to_owned(),
+            version: "1.0".to_owned(),
+            access: "denied-by-system-policy",
+            user: "64017".to_owned(),
+            entry_points: vec!["photo-sync".to_owned(), "thumbnails".to_owned()],
+            registrations: 2,
+        };
+        let text = table(&[app]).render(80);
+        assert!(
+            text.lines().all(|line| line.chars().count() <= 80),
+            "{text}"
+        );
+        insta::assert_snapshot!(text);
+    }
+}
