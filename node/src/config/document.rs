@@ -16,7 +16,7 @@ use super::quantity;
 const SHOWN_VALUE: usize = 64;
 
 /// How unlike a name may be to still be offered as the one that was meant (0 = nothing alike, 1 = equal).
-const LIKENESS: f64 = 0.6;
+const LIKENESS: f64 = 0.75;
 
 /// What is wrong with a document, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -214,27 +214,29 @@ impl<'d> Section<'d> {
         key: &'static str,
         words: &[(&'static str, T)],
     ) -> Result<Option<Vec<T>>, DocumentError> {
-        let expected = format!("a list of {}", list(words.iter().map(|(word, _)| *word)));
-        self.items(key, &expected, |item| {
+        let known = list(words.iter().map(|(word, _)| *word));
+        let whole = format!("a list of {known}");
+        self.items(key, &whole, &format!("one of {known}"), |item| {
             word(item.as_str().ok_or(Refused::Type)?, words)
         })
     }
 
-    /// A list, item by item.
+    /// A list, item by item; `whole` and `each` say what is expected.
     pub fn items<T>(
         &self,
         key: &'static str,
-        expected: &str,
+        whole: &str,
+        each: &str,
         mut parse: impl FnMut(&DeValue<'d>) -> Result<T, Refused>,
     ) -> Result<Option<Vec<T>>, DocumentError> {
-        let Some(array) = self.array(key, expected)? else {
+        let Some(array) = self.array(key, whole)? else {
             return Ok(None);
         };
         let item = |(n, item): (usize, &Spanned<DeValue<'d>>)| {
             parse(item.get_ref()).map_err(|refused| {
-                let whole = format!("{}[{n}]", self.key(key));
-                let problem = refused.problem(item.get_ref(), expected);
-                self.origin.error(item.span().start, &whole, problem)
+                let place = format!("{}[{n}]", self.key(key));
+                let problem = refused.problem(item.get_ref(), each);
+                self.origin.error(item.span().start, &place, problem)
             })
         };
         array
@@ -446,7 +448,8 @@ pub fn word<T: Copy>(text: &str, words: &[(&'static str, T)]) -> Result<T, Refus
 pub fn unknown_name(kind: &str, name: &str, known: &[&str]) -> String {
     let end = name.floor_char_boundary(SHOWN_VALUE);
     let name = name.get(..end).unwrap_or_default();
-    let alike = |known: &&&str| strsim::jaro_winkler(name, known);
+    let lower = name.to_lowercase();
+    let alike = |known: &&&str| strsim::jaro_winkler(&lower, &known.to_lowercase());
     let nearest = known
         .iter()
         .max_by(|a, b| alike(a).total_cmp(&alike(b)))
@@ -455,6 +458,7 @@ pub fn unknown_name(kind: &str, name: &str, known: &[&str]) -> String {
     // Writing to a String cannot fail; the result is of the trait.
     let written = match nearest {
         Some(nearest) => write!(problem, "; did you mean {nearest:?}?"),
+        None if known.is_empty() => write!(problem, "; there is none"),
         None => write!(problem, "; there are {}", list(known.iter().copied())),
     };
     debug_assert!(written.is_ok(), "a String takes every text");

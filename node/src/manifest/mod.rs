@@ -1,0 +1,98 @@
+//! App manifests: which agents are installed, what starts them, as whom they run.
+//!
+//! [`read`] turns one file into a [`Manifest`] that cannot be wrong inside; [`Catalog`] holds the set that is installed
+//! now, chooses the Unix user of each app and keeps its folder. Deliberately absent: what an app may do (the machine's
+//! decision), how a program is started (the launcher).
+
+mod catalog;
+mod folder;
+mod follow;
+mod owner;
+mod read;
+mod register;
+mod state_folder;
+mod uids;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use lull_policy::{AgentDeclaration, App, AppId, EntryPoint, RegistrationRequest};
+
+pub use catalog::{Catalog, CatalogError};
+pub use follow::follow;
+pub use owner::{Owner, Rights};
+pub use read::read;
+
+/// Bounds of manifests, each with its reason.
+pub mod bounds {
+    /// Bytes of a manifest (threat T2): hundreds of agents would fit.
+    pub const FILE: u64 = 64 << 10;
+    /// Files that are looked at in the folder: twice the apps a device has.
+    pub const FILES: usize = 2 * lull_policy::bounds::APPS;
+    /// Agents of one app: a large app has a handful.
+    pub const AGENTS: usize = 32;
+    /// Registrations that one manifest declares: some for each agent.
+    pub const REGISTRATIONS: usize = 64;
+    /// Words of a command, the program included.
+    pub const COMMAND_WORDS: usize = 64;
+    /// Bytes of one word of a command: a path at its longest (`PATH_MAX`).
+    pub const WORD: usize = 4_096;
+    /// Bytes of all words of a command.
+    pub const COMMAND: usize = 32 << 10;
+    /// Variables of one agent.
+    pub const VARIABLES: usize = 64;
+    /// Bytes of a variable's name.
+    pub const VARIABLE_NAME: usize = 64;
+    /// Bytes of a variable's value.
+    pub const VARIABLE_VALUE: usize = 4_096;
+    /// Bytes of a version.
+    pub const VERSION: usize = 64;
+    /// Bytes of a Unix user's name (`useradd`'s own bound).
+    pub const USER: usize = 32;
+}
+
+/// One manifest, parsed and checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    /// The app's id.
+    pub id: AppId,
+    /// Its version.
+    pub version: String,
+    /// The Unix user it names; absent = one of the configured range.
+    pub user: Option<String>,
+    /// Its agents.
+    pub agents: BTreeMap<EntryPoint, Agent>,
+    /// Registrations that the daemon makes for it.
+    pub registrations: Vec<RegistrationRequest>,
+}
+
+/// One agent of a manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agent {
+    /// What the machine needs to know of it.
+    pub declaration: AgentDeclaration,
+    /// The program: an absolute path without `..`.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// What is added to its environment.
+    pub environment: BTreeMap<String, String>,
+}
+
+impl Manifest {
+    /// The machine's view.
+    pub fn app(&self) -> App {
+        App {
+            id: self.id.clone(),
+            version: self.version.clone(),
+            agents: self
+                .agents
+                .values()
+                .map(|agent| agent.declaration.clone())
+                .collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,175 @@
+//! `[[register]]`: registrations that the daemon makes for apps that have no front client.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lull_policy::{
+    Condition, EntryPoint, Policy, RegistrationRequest, SystemEvent, TaskName, TaskType, Trigger,
+};
+
+use super::{Agent, bounds};
+use crate::config::document::{DocumentError, Section, unknown_name};
+
+const KEYS: [&str; 5] = [
+    "name",
+    "entry_point",
+    "trigger",
+    "conditions",
+    "cancel_on_condition_loss",
+];
+
+const TRIGGERS: [&str; 4] = ["timer", "system", "push", "application"];
+
+/// Conditions by their names in a manifest.
+const CONDITIONS: [(&str, Condition); 6] = [
+    ("user-present", Condition::UserPresent),
+    ("user-not-present", Condition::UserNotPresent),
+    ("internet-available", Condition::InternetAvailable),
+    ("internet-not-available", Condition::InternetNotAvailable),
+    ("session-connected", Condition::SessionConnected),
+    ("session-disconnected", Condition::SessionDisconnected),
+];
+
+/// Reads all of them; each must fit an agent of the manifest.
+pub(super) fn read(
+    root: &Section<'_>,
+    agents: &BTreeMap<EntryPoint, Agent>,
+    policy: &Policy,
+) -> Result<Vec<RegistrationRequest>, DocumentError> {
+    let sections = root.sections("register", &KEYS)?;
+    if sections.len() > bounds::REGISTRATIONS {
+        let problem = format!(
+            "{} registrations, at most {} are accepted",
+            sections.len(),
+            bounds::REGISTRATIONS
+        );
+        return Err(root.error("register", problem));
+    }
+    let mut names = BTreeSet::new();
+    let mut requests = Vec::new();
+    for section in &sections {
+        let request = request(section, agents, policy)?;
+        if !names.insert(request.name.clone()) {
+            let problem = format!(
+                "{:?} is registered twice; give each its own name",
+                request.name.as_str()
+            );
+            return Err(section.error("name", problem));
+        }
+        requests.push(request);
+    }
+    Ok(requests)
+}
+
+fn request(
+    section: &Section<'_>,
+    agents: &BTreeMap<EntryPoint, Agent>,
+    policy: &Policy,
+) -> Result<RegistrationRequest, DocumentError> {
+    let expected = "the registration's name, in quotes";
+    let name = section.parsed("name", expected, |text| TaskName::new(text))?;
+    let name = name.ok_or_else(|| section.missing("name", expected))?;
+    let agent = agent(section, agents)?;
+    let trigger = trigger(section, policy)?;
+    let needed = needed(trigger);
+    if !agent.declaration.types.contains(&needed.1) {
+        let problem = format!(
+            "agent {:?} is not declared for it; add {:?} to its types",
+            agent.declaration.entry_point.as_str(),
+            needed.0
+        );
+        return Err(section.error("trigger", problem));
+    }
+    Ok(RegistrationRequest {
+        name,
+        entry_point: agent.declaration.entry_point.clone(),
+        trigger,
+        conditions: conditions(section)?,
+        cancel_on_condition_loss: section.flag("cancel_on_condition_loss")?.unwrap_or(false),
+        replace: true,
+    })
+}
+
+fn agent<'a>(
+    section: &Section<'_>,
+    agents: &'a BTreeMap<EntryPoint, Agent>,
+) -> Result<&'a Agent, DocumentError> {
+    let expected = "the entry point of an [[agent]], in quotes";
+    let name = section.parsed("entry_point", expected, |text| EntryPoint::new(text))?;
+    let name = name.ok_or_else(|| section.missing("entry_point", expected))?;
+    agents.get(&name).ok_or_else(|| {
+        let known: Vec<&str> = agents.keys().map(EntryPoint::as_str).collect();
+        section.error("entry_point", unknown_name("agent", name.as_str(), &known))
+    })
+}
+
+/// The task type that a trigger needs (MAN-04), with its name.
+fn needed(trigger: Trigger) -> (&'static str, TaskType) {
+    match trigger {
+        Trigger::Timer { .. } => ("timer", TaskType::Timer),
+        Trigger::System { .. } => ("system-event", TaskType::SystemEvent),
+        Trigger::Push => ("push-notification", TaskType::PushNotification),
+        Trigger::Application => ("general", TaskType::General),
+    }
+}
+
+fn trigger(section: &Section<'_>, policy: &Policy) -> Result<Trigger, DocumentError> {
+    let expected = "one of { timer = { minutes = 30 } }, { system = { event = \"internet-available\" } }, { push = {} }, { application = {} }";
+    let trigger = section.section("trigger", &TRIGGERS)?;
+    let trigger = trigger.ok_or_else(|| section.missing("trigger", expected))?;
+    let given: Vec<&str> = trigger.keys().collect();
+    if given.len() != 1 {
+        let problem = format!("{} triggers; it has to be {expected}", given.len());
+        return Err(section.error("trigger", problem));
+    }
+    if let Some(timer) = trigger.section("timer", &["minutes", "one_shot"])? {
+        return timer_trigger(&timer, policy);
+    }
+    if let Some(system) = trigger.section("system", &["event", "one_shot"])? {
+        return system_trigger(&system);
+    }
+    if trigger.section("push", &[])?.is_some() {
+        return Ok(Trigger::Push);
+    }
+    trigger.section("application", &[])?;
+    Ok(Trigger::Application)
+}
+
+fn timer_trigger(timer: &Section<'_>, policy: &Policy) -> Result<Trigger, DocumentError> {
+    // Periods stay below the ceiling (TRGD-04, AMB-18) and not below the floor (TRGD-01).
+    let minute = 60_000;
+    let least = policy.timer_floor.as_millis().div_ceil(minute).max(1);
+    let most = policy.timer_ceiling.as_millis().div_ceil(minute).max(2) - 1;
+    let minutes = timer.whole("minutes", least..=most)?;
+    let minutes = minutes
+        .and_then(|minutes| u32::try_from(minutes).ok())
+        .ok_or_else(|| timer.missing("minutes", &format!("{least} to {most}")))?;
+    Ok(Trigger::Timer {
+        minutes,
+        one_shot: timer.flag("one_shot")?.unwrap_or(false),
+    })
+}
+
+fn system_trigger(system: &Section<'_>) -> Result<Trigger, DocumentError> {
+    let events = [("internet-available", SystemEvent::InternetAvailable)];
+    let event = system.word("event", &events)?;
+    let event = event.ok_or_else(|| system.missing("event", "\"internet-available\""))?;
+    Ok(Trigger::System {
+        event,
+        one_shot: system.flag("one_shot")?.unwrap_or(false),
+    })
+}
+
+fn conditions(section: &Section<'_>) -> Result<Vec<Condition>, DocumentError> {
+    let conditions = section
+        .words("conditions", &CONDITIONS)?
+        .unwrap_or_default();
+    let limit = lull_policy::bounds::CONDITIONS;
+    if conditions.len() > limit {
+        let problem = format!(
+            "{} conditions, at most {limit} are accepted",
+            conditions.len()
+        );
+        return Err(section.error("conditions", problem));
+    }
+    Ok(conditions)
+}

@@ -1,0 +1,95 @@
+//! What is taken, what is refused and with which words, and what can never be had from a manifest.
+
+mod catalog;
+mod wrong;
+
+use std::path::Path;
+
+use lull_policy::{Bytes, Condition, Policy, Span, SystemEvent, TaskType, Trigger};
+
+use super::*;
+
+const FULL: &str = r#"
+id = "photos"
+version = "1.0"
+user = "photos"
+
+[[agent]]
+entry_point = "photo-sync"
+types = ["push-notification", "timer", "system-event", "general"]
+command = ["/usr/lib/photos/photo-sync", "--fast", ""]
+memory = "32 MiB"
+time = "20s"
+environment = { PHOTOS_FROM = "/data/in" }
+
+[[agent]]
+entry_point = "tidy"
+types = ["timer"]
+command = ["/usr/lib/photos/tidy"]
+
+[[register]]
+name = "sync"
+entry_point = "photo-sync"
+trigger = { push = {} }
+conditions = ["internet-available"]
+cancel_on_condition_loss = true
+
+[[register]]
+name = "tidy"
+entry_point = "tidy"
+trigger.timer = { minutes = 30, one_shot = true }
+
+[[register]]
+name = "online"
+entry_point = "photo-sync"
+trigger = { system = { event = "internet-available" } }
+
+[[register]]
+name = "now"
+entry_point = "photo-sync"
+trigger = { application = {} }
+"#;
+
+fn parse(text: &str) -> Result<Manifest, crate::config::document::DocumentError> {
+    read(Path::new("photos.toml"), text, &Policy::default())
+}
+
+#[test]
+fn a_full_manifest_is_read() {
+    let manifest = parse(FULL).unwrap();
+    assert_eq!(manifest.id.as_str(), "photos");
+    assert_eq!(manifest.user.as_deref(), Some("photos"));
+    let sync = &manifest.agents[&EntryPoint::new("photo-sync").unwrap()];
+    assert_eq!(sync.program, Path::new("/usr/lib/photos/photo-sync"));
+    assert_eq!(sync.args, ["--fast", ""]);
+    assert_eq!(sync.environment["PHOTOS_FROM"], "/data/in");
+    assert_eq!(sync.declaration.memory, Some(Bytes::mib(32)));
+    assert_eq!(sync.declaration.time, Some(Span::seconds(20)));
+    assert_eq!(sync.declaration.types.len(), 4);
+    let app = manifest.app();
+    assert_eq!(app.version, "1.0");
+    let tidy = app.agents.last().unwrap();
+    assert_eq!(tidy.types, [TaskType::Timer]);
+    assert_eq!((tidy.memory, tidy.time), (None, None));
+    let triggers: Vec<Trigger> = manifest.registrations.iter().map(|r| r.trigger).collect();
+    let event = SystemEvent::InternetAvailable;
+    assert_eq!(
+        triggers,
+        [
+            Trigger::Push,
+            Trigger::Timer {
+                minutes: 30,
+                one_shot: true
+            },
+            Trigger::System {
+                event,
+                one_shot: false
+            },
+            Trigger::Application,
+        ]
+    );
+    let sync = &manifest.registrations[0];
+    assert_eq!(sync.conditions, [Condition::InternetAvailable]);
+    assert!(sync.cancel_on_condition_loss);
+    assert!(!manifest.registrations[1].cancel_on_condition_loss);
+}
