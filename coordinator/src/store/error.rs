@@ -26,6 +26,14 @@ pub enum StoreError {
         #[source]
         source: std::sync::Arc<rusqlite::Error>,
     },
+    /// The file is damaged.
+    #[error(
+        "the store {} is damaged; start the coordinator again: it sets the file aside, keeps it, and begins anew", path.display()
+    )]
+    Damaged {
+        /// The store's file.
+        path: PathBuf,
+    },
     /// A read failed.
     #[error("reading {} failed", path.display())]
     ReadFailed {

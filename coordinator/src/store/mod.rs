@@ -2,14 +2,17 @@
 //!
 //! Decisions are made elsewhere, on what was read here; a [`Change`] carries the epoch and version it was decided on, and
 //! a stale one answers [`Conflict`] and is decided again. Ids and times come from the caller, cursors are opaque.
-//! One contract suite serves every store.
+//! [`SqliteStore`] is the embedded one; one contract suite (`contract.rs`) serves every store.
 //!
 //! Deliberately absent: decisions (`lull-fleet-policy`), sessions, clocks.
 
 mod change;
+#[cfg(test)]
+mod contract;
 mod cursor;
 mod error;
 mod record;
+mod sqlite;
 
 use std::fmt::Debug;
 use std::future::Future;
@@ -32,6 +35,7 @@ pub use record::{
     Holder, InstalledApp, PushRecord, ReceiptPage, TargetPage, TargetRecord, TokenHash,
     TokenRecord,
 };
+pub use sqlite::{Options, SqliteStore};
 
 /// A store's answer.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
