@@ -74,6 +74,16 @@ fn ended_with(exit: &Exit) -> String {
     }
 }
 
+/// An exit whose message keeps its bound.
+pub(crate) fn bounded(exit: Exit) -> Exit {
+    match exit {
+        Exit::LaunchFailed { message } => Exit::LaunchFailed {
+            message: cut(&message, crate::bounds::MESSAGE).to_owned(),
+        },
+        Exit::Status(_) | Exit::Signal(_) | Exit::MemoryExceeded | Exit::Lost => exit,
+    }
+}
+
 /// The first bytes of a text, whole characters only.
 pub(crate) fn cut(text: &str, bytes: usize) -> &str {
     &text[..text.floor_char_boundary(bytes)]

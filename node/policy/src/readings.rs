@@ -49,7 +49,7 @@ impl Quantity {
             Self::Session => sentence("the session", readings.session, |session| {
                 format!("{session:?}").to_lowercase()
             }),
-            Self::UserPresent => sentence("the user", readings.user_present, |present| {
+            Self::UserPresent => sentence("user presence", readings.user_present, |present| {
                 if present {
                     "present".to_owned()
                 } else {
@@ -64,7 +64,7 @@ fn sentence<T>(what: &str, level: Level<T>, word: impl Fn(T) -> String) -> Strin
     match level {
         Level::Unknown => format!("{what} reads unknown"),
         Level::Known(value) => format!("{what} reads {}", word(value)),
-        Level::Assumed(value) => format!("{what} is assumed {}", word(value)),
+        Level::Assumed(value) => format!("{what} is assumed to be {}", word(value)),
     }
 }
 

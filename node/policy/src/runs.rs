@@ -194,6 +194,7 @@ impl Turn<'_> {
     }
 
     fn finish(&self, run: &Run, exit: Exit, usage: Usage, output: String) -> FinishedRun {
+        let exit = outcome::bounded(exit);
         let outcome = outcome::outcome(run, &exit);
         FinishedRun {
             id: run.id,

@@ -31,7 +31,7 @@ enum Step {
     LinkUp,
     Restart(u8),
     Reboot(u64),
-    StepClock(u64, bool),
+    MoveClock(u64, bool),
 }
 
 fn trigger() -> impl Strategy<Value = Trigger> {
@@ -128,7 +128,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<u8>().prop_map(Step::Restart),
         1 => select(vec![0, 1_000, 20 * MINUTE]).prop_map(Step::Reboot),
         1 => (select(vec![1_000, 60 * MINUTE]), any::<bool>())
-            .prop_map(|(by, back)| Step::StepClock(by, back)),
+            .prop_map(|(by, back)| Step::MoveClock(by, back)),
     ]
 }
 
@@ -240,7 +240,7 @@ impl Bench {
                 self.boot(&format!("boot-{}", self.now.wall.as_millis()));
                 self.send(Event::RunsHeld { runs: Vec::new() });
             }
-            Step::StepClock(by, back) => {
+            Step::MoveClock(by, back) => {
                 let wall = self.now.wall.as_millis();
                 let stepped = if back {
                     wall.saturating_sub(by)
@@ -272,8 +272,6 @@ fn terminals(effects: &[Effect], sums: &mut BTreeMap<(PushId, u64), u32>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
-
     #[test]
     fn whatever_comes(steps in proptest::collection::vec(step(), 1..120)) {
         let mut bench = Bench::new();
@@ -307,10 +305,14 @@ proptest! {
     #[test]
     fn restored_goes_on_as_live(steps in proptest::collection::vec(step(), 1..60)) {
         let mut live = Bench::new();
-        steps.into_iter().for_each(|step| live.take(step));
+        for step in steps {
+            live.take(step);
+        }
         live.send(Event::DeadlineReached);
         let held: Vec<_> = live.device.runs().map(|run| run.id).collect();
-        held.iter().for_each(|run| live.start(run.0));
+        for run in &held {
+            live.start(run.0);
+        }
         let clock = live.device.clock.boot.clone().unwrap();
         let mut restored = live.clone();
         restored.device = live.restored();
