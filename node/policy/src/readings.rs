@@ -181,6 +181,7 @@ impl Turn<'_> {
     /// Levels that changed together: all are taken in before anything is decided. Runs that lose something are
     /// asked to cancel first, then edges fire (so that they join what waits), then what waits is looked at.
     pub(crate) fn readings(&mut self, reported: &[Reading]) {
+        let saver_acted = self.saver_holds();
         let device = &mut *self.device;
         let mut sources = BTreeSet::new();
         for &reading in reported {
@@ -199,9 +200,20 @@ impl Turn<'_> {
         if internet_available {
             self.system_event(SystemEvent::InternetAvailable);
         }
+        // A charge that creeps concerns nobody until Battery Saver turns on or off by it.
+        if self.saver_holds() == saver_acted {
+            sources.remove(&Source::Power);
+        }
         for source in sources {
             self.look_at_those_waiting_on(source);
         }
+    }
+
+    /// Whether power as it reads now, or as it is not read yet, holds back what is not exempt.
+    fn saver_holds(&self) -> bool {
+        let device = &*self.device;
+        device.power_awaited.is_some()
+            || limit::battery_saver::acts(&device.readings, &device.policy)
     }
 
     /// RES-12: trigger tasks under way are asked to cancel while Battery Saver acts, unless exempt.

@@ -168,6 +168,19 @@ impl Bench {
             }
         }
         assert_eq!(invariants::check(&self.device), [], "after the event");
+        let deadline = self.device.deadline();
+        assert!(
+            deadline.running.is_none_or(|at| at > self.now.running),
+            "{deadline:?}"
+        );
+        assert!(
+            deadline.elapsed.is_none_or(|at| at > self.now.elapsed),
+            "{deadline:?}"
+        );
+        assert!(
+            deadline.wall.is_none_or(|at| at > self.now.wall),
+            "{deadline:?}"
+        );
         assert_eq!(
             self.restored().records(),
             self.device.records(),
