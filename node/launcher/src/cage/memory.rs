@@ -1,0 +1,133 @@
+//! The memory cap of a cage, and whether the kernel killed for it: v1 and v2 behind one trait.
+
+use std::fmt::Debug;
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
+
+use rustix::event::{EventfdFlags, PollFlags, eventfd};
+
+/// A cage's folder in the hierarchy that has the memory controller.
+pub(crate) trait MemoryCap: Debug {
+    /// Sets the cap, in bytes. Swap counts into it.
+    fn set(&self, folder: &Path, bytes: u64) -> io::Result<()>;
+    /// A descriptor that becomes ready when the cage is out of memory, and for which readiness.
+    fn watch(&self, folder: &Path) -> io::Result<(OwnedFd, PollFlags)>;
+    /// The kernel killed a process of the cage because the cage's own cap was reached.
+    fn killed(&self, folder: &Path) -> bool;
+    /// Bytes in use now.
+    fn usage(&self, folder: &Path) -> Option<u64>;
+    /// Most bytes ever in use.
+    fn peak(&self, folder: &Path) -> Option<u64>;
+}
+
+/// Pages by which a peak may stay below its cap: the kernel charges them in batches of so many.
+const BATCH: usize = 64;
+
+/// The v1 controller.
+#[derive(Debug)]
+pub(crate) struct V1;
+
+impl MemoryCap for V1 {
+    fn set(&self, folder: &Path, bytes: u64) -> io::Result<()> {
+        let cap = bytes.to_string();
+        write(&folder.join("memory.limit_in_bytes"), &cap)?;
+        // Absent where swap is not accounted; then there is nothing to bound. It may not be lower than the limit, hence second.
+        match write(&folder.join("memory.memsw.limit_in_bytes"), &cap) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn watch(&self, folder: &Path) -> io::Result<(OwnedFd, PollFlags)> {
+        let notice = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        let control = File::open(folder.join("memory.oom_control"))?;
+        let registration = format!("{} {}", notice.as_raw_fd(), control.as_raw_fd());
+        write(&folder.join("cgroup.event_control"), &registration)?;
+        Ok((notice, PollFlags::IN))
+    }
+
+    fn killed(&self, folder: &Path) -> bool {
+        // The kill counter also counts kills for the memory of an outer group or of the whole machine; a cap of our own that was
+        // never reached had no part in it. The failure counters would say that, but newer kernels leave them at 0 (seen on 6.18).
+        let batch = u64::try_from(BATCH * rustix::param::page_size()).unwrap_or(0);
+        let reached = |peak: &str, limit: &str| {
+            let peak = number(&folder.join(peak));
+            let limit = number(&folder.join(limit));
+            peak.zip(limit)
+                .is_some_and(|(peak, limit)| peak.saturating_add(batch) >= limit)
+        };
+        let capped = reached("memory.max_usage_in_bytes", "memory.limit_in_bytes")
+            || reached(
+                "memory.memsw.max_usage_in_bytes",
+                "memory.memsw.limit_in_bytes",
+            );
+        capped && counter(&folder.join("memory.oom_control"), "oom_kill") > 0
+    }
+
+    fn usage(&self, folder: &Path) -> Option<u64> {
+        number(&folder.join("memory.usage_in_bytes"))
+    }
+
+    fn peak(&self, folder: &Path) -> Option<u64> {
+        number(&folder.join("memory.max_usage_in_bytes"))
+    }
+}
+
+/// The v2 controller.
+#[derive(Debug)]
+pub(crate) struct V2;
+
+impl MemoryCap for V2 {
+    fn set(&self, folder: &Path, bytes: u64) -> io::Result<()> {
+        write(&folder.join("memory.max"), &bytes.to_string())?;
+        match write(&folder.join("memory.swap.max"), "0") {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        // One kill takes the whole cage: an agent whose child is gone is no agent.
+        write(&folder.join("memory.oom.group"), "1")
+    }
+
+    fn watch(&self, folder: &Path) -> io::Result<(OwnedFd, PollFlags)> {
+        let events = File::open(folder.join("memory.events"))?;
+        // A first reading arms the notice: it comes for changes after it.
+        let mut text = [0; 512];
+        rustix::io::read(&events, &mut text)?;
+        Ok((events.into(), PollFlags::PRI))
+    }
+
+    fn killed(&self, folder: &Path) -> bool {
+        let events = folder.join("memory.events");
+        // `oom` moves only where the cap that was hit is the cage's own.
+        counter(&events, "oom") > 0 && counter(&events, "oom_kill") > 0
+    }
+
+    fn usage(&self, folder: &Path) -> Option<u64> {
+        number(&folder.join("memory.current"))
+    }
+
+    fn peak(&self, folder: &Path) -> Option<u64> {
+        number(&folder.join("memory.peak"))
+    }
+}
+
+/// Writes a control file, which exists.
+pub(crate) fn write(path: &Path, text: &str) -> io::Result<()> {
+    let file = fs::OpenOptions::new().write(true).open(path)?;
+    rustix::io::write(&file, text.as_bytes())?;
+    Ok(())
+}
+
+/// A file that holds one number.
+pub(crate) fn number(path: &Path) -> Option<u64> {
+    fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
+/// One line `name number` of a file; 0 where it is not there.
+pub(crate) fn counter(path: &Path, name: &str) -> u64 {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let line = |line: &str| line.strip_prefix(name)?.trim().parse().ok();
+    text.lines().find_map(line).unwrap_or(0)
+}

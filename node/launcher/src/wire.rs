@@ -1,0 +1,208 @@
+//! What a daemon and its launcher say to each other: one JSON object a packet, at most [`MESSAGE_LIMIT`](crate::MESSAGE_LIMIT)
+//! bytes, with at most one descriptor.
+//!
+//! The launcher may be older than the daemon, since it outlives upgrades: unknown fields are ignored, and a message of
+//! an unknown type is skipped.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The version spoken by this build.
+pub const PROTOCOL: u32 = 1;
+
+/// What the daemon says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum Request {
+    /// The first message of a connection. Answered by [`Event::Welcome`] and one [`Event::Held`] for each run held, or by
+    /// [`Event::Refused`].
+    Hello {
+        /// The version of this protocol that the daemon speaks.
+        protocol: u32,
+        /// Name of the folder of cages, one path component. A launcher that holds runs keeps the name it has.
+        cages: String,
+    },
+    /// Start a run. Comes with the payload's descriptor if it says so. A run that is held already is not
+    /// started again; its state is told once more.
+    Launch(Box<Launch>),
+    /// Replaces the note that is kept with a run.
+    Note {
+        /// Which run.
+        run: u64,
+        /// The daemon's own words, opaque here; at most [`NOTE`] bytes.
+        note: String,
+    },
+    /// SIGTERM to the main process: how a plain command is asked to cancel.
+    Terminate {
+        /// Which run.
+        run: u64,
+    },
+    /// Kill the whole tree of a run. Idempotent.
+    Kill {
+        /// Which run.
+        run: u64,
+    },
+    /// Asks for [`Event::Usage`].
+    Usage {
+        /// Which run.
+        run: u64,
+    },
+    /// The end of a run is durable: remove its cage and its record. Ignored for a run that has not ended.
+    Forget {
+        /// Which run.
+        run: u64,
+    },
+    /// End, if no run is held.
+    Quit {},
+    /// A message of a newer protocol.
+    #[serde(other)]
+    Unknown,
+}
+
+/// Most bytes of a note: an invocation line of the agents' protocol, and a little.
+pub const NOTE: usize = 20 * 1024;
+
+/// What is started, as whom, and inside which limits.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Launch {
+    /// The run's id; names its cage.
+    pub run: u64,
+    /// The program, an absolute path.
+    pub program: String,
+    /// Its arguments, without the program itself.
+    pub args: Vec<String>,
+    /// Its whole environment.
+    pub environment: BTreeMap<String, String>,
+    /// Its Unix user. 0 is refused. Not used where the launcher is not root.
+    pub uid: u32,
+    /// Its Unix group.
+    pub gid: u32,
+    /// Its supplementary groups.
+    pub groups: Vec<u32>,
+    /// Its working folder.
+    pub folder: String,
+    /// Memory cap of its cage in bytes; absent = none.
+    pub memory: Option<u64>,
+    /// Most processes and threads of its cage at one time.
+    pub pids: u32,
+    /// Most open descriptors of each process.
+    pub open_files: u64,
+    /// The payload's descriptor comes with this message; the agent finds it as descriptor 4.
+    pub payload: bool,
+    /// The daemon's own words, handed back with the run; at most [`NOTE`] bytes.
+    pub note: String,
+}
+
+/// Says what is started, and nothing of the arguments, the environment and the note: they can hold secrets.
+impl std::fmt::Debug for Launch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Launch")
+            .field("run", &self.run)
+            .field("program", &self.program)
+            .field("uid", &self.uid)
+            .field("memory", &self.memory)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the launcher says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum Event {
+    /// Answers `hello`.
+    Welcome {
+        /// The version of this protocol that the launcher speaks.
+        protocol: u32,
+        /// The launcher's build.
+        version: String,
+        /// Its process.
+        pid: u32,
+        /// How many [`Event::Held`] follow, before anything else.
+        held: u32,
+        /// What this machine cannot enforce, in words; a line each.
+        cannot_enforce: Vec<String>,
+        /// Cages that an earlier launcher left behind and nobody holds, now removed; a line each.
+        cleared: Vec<String>,
+    },
+    /// A request was refused; where it was a `hello`, the connection ends.
+    Refused {
+        /// Why, and the way out.
+        message: String,
+    },
+    /// A run that is held. If it has ended, its [`Event::Ended`] follows. Comes with the agent's socket, if there is one.
+    Held {
+        /// Which.
+        run: u64,
+        /// Its main process; absent = not started yet, or never.
+        process: Option<Process>,
+        /// The daemon's own words.
+        note: String,
+    },
+    /// The program of a run is executing. Comes with the agent's socket.
+    Started {
+        /// Which.
+        run: u64,
+        /// Its main process.
+        process: Process,
+    },
+    /// Nobody of the run's tree lives any more, or nothing of it was ever started.
+    Ended {
+        /// Which.
+        run: u64,
+        /// How.
+        exit: Exit,
+        /// Peak memory of its cage, in bytes; absent = cannot be read here.
+        memory_peak: Option<u64>,
+        /// CPU time of its cage, in microseconds; absent = cannot be read here.
+        cpu_micros: Option<u64>,
+        /// The last bytes it printed, at most [`OUTPUT`](crate::OUTPUT).
+        output: String,
+    },
+    /// What a run uses now.
+    Usage {
+        /// Which.
+        run: u64,
+        /// Bytes in use by its cage; absent = cannot be read here.
+        memory: Option<u64>,
+        /// The cap of its cage in bytes; absent = none, or none that is enforced here.
+        limit: Option<u64>,
+    },
+    /// A message of a newer protocol.
+    #[serde(other)]
+    Unknown,
+}
+
+/// A main process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// Its id.
+    pub pid: u32,
+    /// When it was started, in clock ticks since boot (field 22 of `/proc/<pid>/stat`): with the id it names one process for good.
+    pub start_time: u64,
+    /// The folder of its cage by which the tree is killed; empty where there is none.
+    pub cage: String,
+}
+
+/// How a run came to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Exit {
+    /// The main process returned.
+    Status {
+        /// This.
+        status: u8,
+    },
+    /// A signal ended the main process.
+    Signal {
+        /// This one.
+        signal: u8,
+    },
+    /// The kernel killed in the run's cage, for the cage's own memory cap.
+    MemoryExceeded,
+    /// Nothing of it ran.
+    LaunchFailed {
+        /// The whole chain, for people.
+        message: String,
+    },
+}
