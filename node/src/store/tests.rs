@@ -187,32 +187,32 @@ fn damages() -> Vec<(&'static str, Damage)> {
         ("cut in a page", |c| file(c).set_len(5_000).unwrap()),
         ("cut to one page", |c| file(c).set_len(4_096).unwrap()),
         ("another file", |c| {
-            std::fs::write(&c.path, "id = \"photos\"\n".repeat(1_000)).unwrap()
+            std::fs::write(&c.path, "id = \"photos\"\n".repeat(1_000)).unwrap();
         }),
         ("another database", |c| {
             std::fs::remove_file(&c.path).unwrap();
             sql(c, "CREATE TABLE x (y)");
         }),
         ("a page of zeros", |c| {
-            file(c).write_all_at(&[0; 4_096], 4_096).unwrap()
+            file(c).write_all_at(&[0; 4_096], 4_096).unwrap();
         }),
         ("a page of ones", |c| {
-            file(c).write_all_at(&[255; 4_096], 2 * 4_096).unwrap()
+            file(c).write_all_at(&[255; 4_096], 2 * 4_096).unwrap();
         }),
         ("no table", |c| sql(c, "DROP TABLE records")),
         ("no incarnation", |c| sql(c, "DELETE FROM meta")),
         ("no version", |c| sql(c, "PRAGMA user_version = 0")),
         ("no record", |c| {
-            sql(c, "UPDATE records SET value = '{\"seen-push\":{}}'")
+            sql(c, "UPDATE records SET value = '{\"seen-push\":{}}'");
         }),
         ("another value", |c| {
-            sql(c, "UPDATE records SET value = replace(value, '1', '2')")
+            sql(c, "UPDATE records SET value = replace(value, '1', '2')");
         }),
         ("no text", |c| {
-            sql(c, "UPDATE records SET value = CAST(x'ff00ff' AS TEXT)")
+            sql(c, "UPDATE records SET value = CAST(x'ff00ff' AS TEXT)");
         }),
         ("another key", |c| {
-            sql(c, "UPDATE records SET key = '\"device\"'")
+            sql(c, "UPDATE records SET key = '\"device\"'");
         }),
         ("only a log", |c| {
             std::fs::rename(&c.path, set_aside::with_suffix(&c.path, "-wal")).unwrap();

@@ -1,0 +1,185 @@
+//! The service for apps: a caller speaks for an app if it is the app's user, or the operator in its place.
+
+use lull_policy::{Answer, AppId, Caller, RegistrationId, Request as Ask};
+use lull_proto::local::v1 as wire;
+use lull_proto::local::v1::app_service_server::AppService;
+use tonic::{Request, Response, Status};
+
+use super::attach::{Events, attach};
+use super::peer::peer;
+use super::{Local, convert, misfit, view};
+
+/// The service.
+#[derive(Debug, Clone)]
+pub(super) struct Apps(pub(super) Local);
+
+impl Apps {
+    /// The app that a caller may act for.
+    fn acting<T>(&self, request: &Request<T>, app: String) -> Result<AppId, Status> {
+        let peer = peer(request)?;
+        let app = convert::app(app)?;
+        self.0.authority.act(&peer, &app)?;
+        Ok(app)
+    }
+
+    /// The app that a caller may read.
+    fn reading<T>(&self, request: &Request<T>, app: String) -> Result<AppId, Status> {
+        let peer = peer(request)?;
+        let app = convert::app(app)?;
+        self.0.authority.read(&peer, &app)?;
+        Ok(app)
+    }
+
+    /// Calls as the app's front client, in the foreground if one of its attached clients is.
+    async fn call(&self, app: &AppId, request: Ask) -> Result<Answer, Status> {
+        let caller = Caller::Front {
+            app: app.clone(),
+            foreground: self.0.leases.held(app),
+        };
+        self.0.call(caller, request).await
+    }
+}
+
+#[tonic::async_trait]
+impl AppService for Apps {
+    async fn request_access(
+        &self,
+        request: Request<wire::RequestAccessRequest>,
+    ) -> Result<Response<wire::RequestAccessResponse>, Status> {
+        let app = self.acting(&request, request.get_ref().app.clone())?;
+        match self
+            .call(&app, Ask::RequestAccess { app: app.clone() })
+            .await?
+        {
+            Answer::Access(status) => Ok(Response::new(wire::RequestAccessResponse {
+                status: convert::access(status).into(),
+            })),
+            other => Err(misfit(&other)),
+        }
+    }
+
+    async fn remove_access(
+        &self,
+        request: Request<wire::RemoveAccessRequest>,
+    ) -> Result<Response<wire::RemoveAccessResponse>, Status> {
+        let app = self.acting(&request, request.get_ref().app.clone())?;
+        match self
+            .call(&app, Ask::RemoveAccess { app: app.clone() })
+            .await?
+        {
+            Answer::Access(status) => Ok(Response::new(wire::RemoveAccessResponse {
+                status: convert::access(status).into(),
+            })),
+            other => Err(misfit(&other)),
+        }
+    }
+
+    async fn get_access_status(
+        &self,
+        request: Request<wire::GetAccessStatusRequest>,
+    ) -> Result<Response<wire::GetAccessStatusResponse>, Status> {
+        let app = self.reading(&request, request.get_ref().app.clone())?;
+        let status = self.0.look(move |device, _now| device.access(&app)).await?;
+        Ok(Response::new(wire::GetAccessStatusResponse {
+            status: convert::access(status).into(),
+        }))
+    }
+
+    async fn register(
+        &self,
+        request: Request<wire::RegisterRequest>,
+    ) -> Result<Response<wire::RegisterResponse>, Status> {
+        let app = self.acting(&request, request.get_ref().app.clone())?;
+        let registration = convert::registration(request.into_inner())?;
+        let ask = Ask::Register {
+            app: app.clone(),
+            registration,
+        };
+        match self.call(&app, ask).await? {
+            Answer::Registered { id, warnings } => {
+                Ok(Response::new(wire::RegisterResponse { id: id.0, warnings }))
+            }
+            other => Err(misfit(&other)),
+        }
+    }
+
+    async fn unregister(
+        &self,
+        request: Request<wire::UnregisterRequest>,
+    ) -> Result<Response<wire::UnregisterResponse>, Status> {
+        let app = self.acting(&request, request.get_ref().app.clone())?;
+        let wire::UnregisterRequest { id, cancel, .. } = request.into_inner();
+        let ask = Ask::Unregister {
+            app: app.clone(),
+            id: RegistrationId(id),
+            cancel,
+        };
+        match self.call(&app, ask).await? {
+            Answer::Unregistered => Ok(Response::new(wire::UnregisterResponse {})),
+            other => Err(misfit(&other)),
+        }
+    }
+
+    async fn list_tasks(
+        &self,
+        request: Request<wire::ListTasksRequest>,
+    ) -> Result<Response<wire::ListTasksResponse>, Status> {
+        let app = self.reading(&request, request.get_ref().app.clone())?;
+        let tasks = move |device: &_, now| view::tasks(device, now, Some(&app));
+        Ok(Response::new(wire::ListTasksResponse {
+            tasks: self.0.look(tasks).await?,
+        }))
+    }
+
+    async fn request_run(
+        &self,
+        request: Request<wire::RequestRunRequest>,
+    ) -> Result<Response<wire::RequestRunResponse>, Status> {
+        let app = self.acting(&request, request.get_ref().app.clone())?;
+        let name = convert::task("name", request.into_inner().name)?;
+        let ask = Ask::RequestRun {
+            app: app.clone(),
+            name,
+        };
+        match self.call(&app, ask).await? {
+            Answer::Raised(raised) => Ok(Response::new(wire::RequestRunResponse {
+                result: convert::raised(raised).into(),
+            })),
+            other => Err(misfit(&other)),
+        }
+    }
+
+    type AttachStream = Events;
+
+    async fn attach(
+        &self,
+        request: Request<wire::AttachRequest>,
+    ) -> Result<Response<Events>, Status> {
+        let app = self.acting(&request, request.get_ref().app.clone())?;
+        if self.0.owners.uid_of(&app).is_none() {
+            return Err(Status::not_found(format!(
+                "no app {app} is installed on this device; install its manifest first"
+            )));
+        }
+        Ok(Response::new(attach(
+            app,
+            request.get_ref().foreground,
+            &self.0.leases,
+            self.0.notices.subscribe(),
+            self.0.ending.clone(),
+        )))
+    }
+
+    async fn list_runs(
+        &self,
+        request: Request<wire::ListRunsRequest>,
+    ) -> Result<Response<wire::ListRunsResponse>, Status> {
+        let app = self.reading(&request, request.get_ref().app.clone())?;
+        let limit = convert::limit(request.get_ref().limit)?;
+        let status = self.0.board.read();
+        let runs = move |device: &_, _now| view::runs(device, &status, Some(&app), limit);
+        Ok(Response::new(wire::ListRunsResponse {
+            runs: self.0.look(runs).await?,
+        }))
+    }
+}

@@ -1,0 +1,437 @@
+//! The wire's words into the machine's and back. What cannot be is refused by the name of its field.
+
+use std::time::Duration;
+
+use lull_policy::{
+    self as policy, AppId, EntryPoint, Exit, FinishedRun, NameError, Outcome, Raised, Refusal,
+    RegistrationRequest, Run, TaskName, Verdict, Wall, bounds,
+};
+use lull_proto::local::v1 as wire;
+use lull_proto::{problem, time};
+use serde::Serialize;
+use tonic::{Code, Status};
+
+use crate::ports::EngineError;
+use crate::status::RunProcess;
+
+/// When a caller may try again after the engine had no room or no store.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// The engine's troubles.
+pub(super) fn unavailable(error: &EngineError) -> Status {
+    problem::retry_later(Code::Unavailable, error.to_string(), AGAIN)
+}
+
+/// The machine's refusals.
+pub(super) fn refused(refusal: Refusal) -> Status {
+    match refusal {
+        Refusal::AccessDenied { message } | Refusal::PermissionDenied { message } => {
+            Status::permission_denied(message)
+        }
+        Refusal::InvalidArgument { field, message } => problem::invalid(&field, message),
+        Refusal::AlreadyExists { message } => Status::already_exists(message),
+        Refusal::LimitReached { message } => Status::resource_exhausted(message),
+        Refusal::NotFound { message } => Status::not_found(message),
+    }
+}
+
+/// A name, parsed.
+fn name<T>(field: &str, parsed: Result<T, NameError>) -> Result<T, Status> {
+    parsed.map_err(|error| problem::invalid(field, error.to_string()))
+}
+
+/// An app's id, from the field `app`.
+pub(super) fn app(text: String) -> Result<AppId, Status> {
+    name("app", AppId::new(text))
+}
+
+/// A task's name.
+pub(super) fn task(field: &str, text: String) -> Result<TaskName, Status> {
+    name(field, TaskName::new(text))
+}
+
+/// A registration as asked for.
+pub(super) fn registration(request: wire::RegisterRequest) -> Result<RegistrationRequest, Status> {
+    if request.conditions.len() > bounds::CONDITIONS {
+        let message = format!(
+            "{} conditions, at most {} are accepted",
+            request.conditions.len(),
+            bounds::CONDITIONS
+        );
+        return Err(problem::invalid("conditions", message));
+    }
+    let conditions = request.conditions.iter().enumerate();
+    Ok(RegistrationRequest {
+        name: task("name", request.name)?,
+        entry_point: name("entry_point", EntryPoint::new(request.entry_point))?,
+        trigger: trigger(request.trigger)?,
+        conditions: conditions
+            .map(|(n, number)| condition(n, *number))
+            .collect::<Result<_, _>>()?,
+        cancel_on_condition_loss: request.cancel_on_condition_loss,
+        replace: request.replace,
+    })
+}
+
+fn trigger(trigger: Option<wire::Trigger>) -> Result<policy::Trigger, Status> {
+    use wire::trigger::Kind;
+    let kind = trigger.and_then(|trigger| trigger.kind).ok_or_else(|| {
+        problem::invalid(
+            "trigger",
+            "missing; set one of timer, system, push, application",
+        )
+    })?;
+    Ok(match kind {
+        Kind::Timer(timer) => policy::Trigger::Timer {
+            minutes: timer.minutes,
+            one_shot: timer.one_shot,
+        },
+        Kind::System(system) => policy::Trigger::System {
+            event: system_event(system.event)?,
+            one_shot: system.one_shot,
+        },
+        Kind::Push(wire::PushTrigger {}) => policy::Trigger::Push,
+        Kind::Application(wire::ApplicationTrigger {}) => policy::Trigger::Application,
+    })
+}
+
+fn system_event(number: i32) -> Result<policy::SystemEvent, Status> {
+    match wire::SystemEvent::try_from(number) {
+        Ok(wire::SystemEvent::InternetAvailable) => Ok(policy::SystemEvent::InternetAvailable),
+        Ok(wire::SystemEvent::Unspecified) => Err(problem::invalid(
+            "trigger.system.event",
+            "missing; this node knows internet-available (1)",
+        )),
+        Err(_unknown) => Err(problem::invalid(
+            "trigger.system.event",
+            format!("{number} is not known to this node; it knows internet-available (1)"),
+        )),
+    }
+}
+
+fn condition(place: usize, number: i32) -> Result<policy::Condition, Status> {
+    use policy::Condition as To;
+    use wire::Condition as From;
+    Ok(match From::try_from(number) {
+        Ok(From::UserPresent) => To::UserPresent,
+        Ok(From::UserNotPresent) => To::UserNotPresent,
+        Ok(From::InternetAvailable) => To::InternetAvailable,
+        Ok(From::InternetNotAvailable) => To::InternetNotAvailable,
+        Ok(From::SessionConnected) => To::SessionConnected,
+        Ok(From::SessionDisconnected) => To::SessionDisconnected,
+        Ok(From::Unspecified) | Err(_) => {
+            let field = format!("conditions[{place}]");
+            let message = format!("{number} is not known to this node; it knows 1 to 6");
+            return Err(problem::invalid(&field, message));
+        }
+    })
+}
+
+/// What the operator chose; `None` = leave it to the app.
+pub(super) fn choice(number: i32) -> Result<Option<policy::AccessChoice>, Status> {
+    match wire::AccessChoice::try_from(number) {
+        Ok(wire::AccessChoice::Always) => Ok(Some(policy::AccessChoice::Always)),
+        Ok(wire::AccessChoice::Never) => Ok(Some(policy::AccessChoice::Never)),
+        Ok(wire::AccessChoice::App) => Ok(None),
+        Ok(wire::AccessChoice::Unspecified) | Err(_) => Err(problem::invalid(
+            "choice",
+            format!("{number} is not known; set always (1), never (2) or app (3)"),
+        )),
+    }
+}
+
+/// How many runs to list.
+pub(super) fn limit(asked: u32) -> Result<usize, Status> {
+    const DEFAULT: usize = 50;
+    let most = bounds::FINISHED_RUNS;
+    match usize::try_from(asked).unwrap_or(usize::MAX) {
+        0 => Ok(DEFAULT),
+        n if n <= most => Ok(n),
+        n => Err(problem::invalid(
+            "limit",
+            format!("{n} runs, at most {most} are kept"),
+        )),
+    }
+}
+
+/// An access status.
+pub(super) fn access(status: policy::AccessStatus) -> wire::AccessStatus {
+    match status {
+        policy::AccessStatus::Unspecified => wire::AccessStatus::NotRequested,
+        policy::AccessStatus::AlwaysAllowed => wire::AccessStatus::AlwaysAllowed,
+        policy::AccessStatus::AllowedSubjectToSystemPolicy => wire::AccessStatus::Allowed,
+        policy::AccessStatus::DeniedBySystemPolicy => wire::AccessStatus::DeniedBySystemPolicy,
+        policy::AccessStatus::DeniedByUser => wire::AccessStatus::DeniedByUser,
+    }
+}
+
+/// What raising answered.
+pub(super) fn raised(raised: Raised) -> wire::Raised {
+    match raised {
+        Raised::Allowed => wire::Raised::Allowed,
+        Raised::CurrentlyRunning => wire::Raised::CurrentlyRunning,
+        Raised::DisabledByPolicy => wire::Raised::DisabledByPolicy,
+    }
+}
+
+/// A trigger as it stands.
+pub(super) fn trigger_out(trigger: policy::Trigger) -> wire::Trigger {
+    use wire::trigger::Kind;
+    let kind = match trigger {
+        policy::Trigger::Timer { minutes, one_shot } => {
+            Kind::Timer(wire::TimerTrigger { minutes, one_shot })
+        }
+        policy::Trigger::System { event, one_shot } => Kind::System(wire::SystemTrigger {
+            event: match event {
+                policy::SystemEvent::InternetAvailable => wire::SystemEvent::InternetAvailable,
+            }
+            .into(),
+            one_shot,
+        }),
+        policy::Trigger::Push => Kind::Push(wire::PushTrigger {}),
+        policy::Trigger::Application => Kind::Application(wire::ApplicationTrigger {}),
+    };
+    wire::Trigger { kind: Some(kind) }
+}
+
+/// A condition as it stands.
+pub(super) fn condition_out(condition: policy::Condition) -> wire::Condition {
+    match condition {
+        policy::Condition::UserPresent => wire::Condition::UserPresent,
+        policy::Condition::UserNotPresent => wire::Condition::UserNotPresent,
+        policy::Condition::InternetAvailable => wire::Condition::InternetAvailable,
+        policy::Condition::InternetNotAvailable => wire::Condition::InternetNotAvailable,
+        policy::Condition::SessionConnected => wire::Condition::SessionConnected,
+        policy::Condition::SessionDisconnected => wire::Condition::SessionDisconnected,
+    }
+}
+
+/// A moment.
+pub(super) fn moment(wall: Wall) -> prost_types::Timestamp {
+    time::timestamp(wall.as_millis())
+}
+
+/// A run under way.
+pub(super) fn under_way(run: &Run, process: Option<&RunProcess>) -> wire::Run {
+    wire::Run {
+        run: run.id.0,
+        app: run.app.to_string(),
+        task: run.task.to_string(),
+        number: run.number,
+        state: word(&run.state),
+        cancel_reason: run.cancel_reason.as_ref().map(word).unwrap_or_default(),
+        started_at: Some(moment(run.started)),
+        progress: run.progress,
+        push_id: run.push.clone().map(String::from).unwrap_or_default(),
+        attempt: run.attempt,
+        pid: process.map_or(0, |process| process.pid),
+        cgroup: process
+            .map(|process| process.cgroup.clone())
+            .unwrap_or_default(),
+        ..wire::Run::default()
+    }
+}
+
+/// A run that ended.
+pub(super) fn finished(run: &FinishedRun) -> wire::Run {
+    wire::Run {
+        run: run.id.0,
+        app: run.app.to_string(),
+        task: run.task.to_string(),
+        number: run.number,
+        outcome: outcome(run.outcome),
+        cancel_reason: run.cancel_reason.as_ref().map(word).unwrap_or_default(),
+        message: run.message.clone().unwrap_or_default(),
+        started_at: Some(moment(run.started)),
+        ended_at: Some(moment(run.ended)),
+        ran: Some(time::duration(run.ran.as_millis())),
+        progress: run.progress,
+        memory_peak: run.usage.memory_peak.map(|bytes| bytes.0),
+        push_id: run.push.clone().map(String::from).unwrap_or_default(),
+        attempt: run.attempt,
+        output: run.output.clone(),
+        exit: exit(&run.exit),
+        ..wire::Run::default()
+    }
+}
+
+/// An outcome's word.
+pub(super) fn outcome(outcome: Outcome) -> String {
+    word(&outcome)
+}
+
+fn exit(exit: &Exit) -> String {
+    match exit {
+        Exit::Status(status) => format!("exit status {status}"),
+        Exit::Signal(signal) => format!("signal {signal}"),
+        Exit::MemoryExceeded => "killed by the kernel at its memory cap".to_owned(),
+        Exit::LaunchFailed { message } => format!("not started: {message}"),
+        Exit::Lost => "lost: nobody held it when the daemon came back".to_owned(),
+    }
+}
+
+/// Why a task does not run.
+pub(super) fn explanation(explanation: &policy::Explanation) -> wire::Explanation {
+    wire::Explanation {
+        app: explanation.app.to_string(),
+        task: explanation.task.to_string(),
+        registration: explanation.registration.0,
+        waiting_since: explanation.waiting_since.map(moment),
+        waiting: explanation.waiting,
+        running: explanation.running.map_or(0, |run| run.0),
+        blocked: explanation.blocked.as_ref().map(word).unwrap_or_default(),
+        reasons: explanation.reasons.iter().map(why).collect(),
+        fires: explanation.fires.clone(),
+        next: explanation.next.map(moment),
+        recent: explanation.recent.iter().map(verdict).collect(),
+    }
+}
+
+fn why(why: &policy::Why) -> wire::Why {
+    wire::Why {
+        reason: word(&why.reason),
+        since: why.since.map(moment),
+        seen: why.seen.clone(),
+        needs: why.needs.clone(),
+        until: why.until.map(moment),
+    }
+}
+
+fn verdict(entry: &policy::VerdictEntry) -> wire::VerdictEntry {
+    let (verdict, reason) = match entry.verdict {
+        Verdict::Ran => ("ran", String::new()),
+        Verdict::Waiting(reason) => ("waiting", word(&reason)),
+        Verdict::Dropped(reason) => ("dropped", word(&reason)),
+    };
+    wire::VerdictEntry {
+        firing: entry.firing,
+        fired: Some(moment(entry.fired)),
+        verdict: verdict.to_owned(),
+        reason,
+        decided: Some(moment(entry.decided)),
+        run: entry.run.map_or(0, |run| run.0),
+    }
+}
+
+/// The rule book's word for a plain value: the name it has in records and files.
+pub(super) fn word<T: Serialize>(value: &T) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        // Only values without content are asked for.
+        Ok(_) | Err(_) => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn triggers_and_conditions_survive_both_ways() {
+        let triggers = [
+            policy::Trigger::Timer {
+                minutes: 43_199,
+                one_shot: true,
+            },
+            policy::Trigger::System {
+                event: policy::SystemEvent::InternetAvailable,
+                one_shot: false,
+            },
+            policy::Trigger::Push,
+            policy::Trigger::Application,
+        ];
+        for there in triggers {
+            assert_eq!(trigger(Some(trigger_out(there))).unwrap(), there);
+        }
+        let conditions = [
+            policy::Condition::UserPresent,
+            policy::Condition::UserNotPresent,
+            policy::Condition::InternetAvailable,
+            policy::Condition::InternetNotAvailable,
+            policy::Condition::SessionConnected,
+            policy::Condition::SessionDisconnected,
+        ];
+        for there in conditions {
+            assert_eq!(condition(0, condition_out(there).into()).unwrap(), there);
+        }
+    }
+
+    #[test]
+    fn statuses_choices_and_answers_have_their_numbers() {
+        use policy::AccessStatus as Status;
+        for (status, number) in [
+            (Status::Unspecified, 1),
+            (Status::AlwaysAllowed, 2),
+            (Status::AllowedSubjectToSystemPolicy, 3),
+            (Status::DeniedBySystemPolicy, 4),
+            (Status::DeniedByUser, 5),
+        ] {
+            assert_eq!(i32::from(access(status)), number);
+        }
+        for (raised_as, number) in [
+            (Raised::Allowed, 1),
+            (Raised::CurrentlyRunning, 2),
+            (Raised::DisabledByPolicy, 3),
+        ] {
+            assert_eq!(i32::from(raised(raised_as)), number);
+        }
+        assert_eq!(choice(1).unwrap(), Some(policy::AccessChoice::Always));
+        assert_eq!(choice(2).unwrap(), Some(policy::AccessChoice::Never));
+        assert_eq!(choice(3).unwrap(), None);
+        for wrong in [0, 4, -1] {
+            assert_eq!(
+                problem::violations(&choice(wrong).unwrap_err())[0].0,
+                "choice"
+            );
+        }
+    }
+
+    #[test]
+    fn words_are_those_of_the_rule_book() {
+        assert_eq!(
+            outcome(Outcome::MemoryQuotaExceeded),
+            "memory-quota-exceeded"
+        );
+        assert_eq!(
+            word(&policy::CancelReason::ExecutionTimeExceeded),
+            "execution-time-exceeded"
+        );
+        assert_eq!(word(&policy::RunState::Cancelling), "cancelling");
+        assert_eq!(word(&policy::DropReason::NoHandler), "no-handler");
+        assert_eq!(
+            word(&policy::WaitReason::UserNotPresent),
+            "user-not-present"
+        );
+    }
+
+    #[test]
+    fn refusals_have_the_code_that_says_what_to_do() {
+        let message = || "in words".to_owned();
+        for (refusal, code) in [
+            (
+                Refusal::AccessDenied { message: message() },
+                Code::PermissionDenied,
+            ),
+            (
+                Refusal::PermissionDenied { message: message() },
+                Code::PermissionDenied,
+            ),
+            (
+                Refusal::AlreadyExists { message: message() },
+                Code::AlreadyExists,
+            ),
+            (
+                Refusal::LimitReached { message: message() },
+                Code::ResourceExhausted,
+            ),
+            (Refusal::NotFound { message: message() }, Code::NotFound),
+        ] {
+            let status = refused(refusal);
+            assert_eq!((status.code(), status.message()), (code, "in words"));
+        }
+        assert_eq!(
+            unavailable(&EngineError::Full(1_024)).code(),
+            Code::Unavailable
+        );
+    }
+}
