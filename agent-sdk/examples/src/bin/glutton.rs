@@ -1,1 +1,7 @@
-fn main() {}
+//! The agent `glutton`, as a program of its own.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lull_examples::glutton::main()
+}

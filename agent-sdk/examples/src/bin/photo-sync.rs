@@ -1,1 +1,7 @@
-fn main() {}
+//! The agent `photo-sync`, as a program of its own.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lull_examples::photo_sync::main()
+}

@@ -1,0 +1,7 @@
+//! The agent `neighbour`, as a program of its own.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lull_examples::neighbour::main()
+}

@@ -1,0 +1,49 @@
+//! `glutton`: takes memory a mebibyte at a time, and touches it, until its cap ends it.
+//!
+//! It obeys a request to cancel; the cap is what it is about. Deliberately absent: mercy with a machine without caps,
+//! but for a last bound.
+
+use std::hint::black_box;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use lull_agent::agent::Agent;
+
+use crate::output;
+
+/// Bytes of a bite.
+const MEBIBYTE: usize = 1 << 20;
+
+/// Mebibytes at which it stops by itself: far above any cap, far below what hurts a machine.
+pub const ENOUGH: u32 = 1024;
+
+/// Between two bites, so that a watcher can follow it: a cap of 32 MiB is reached in under a second, and the last bound
+/// before the request to cancel.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// The agent's main.
+pub fn main() -> ExitCode {
+    crate::with_agent(run)
+}
+
+fn run(agent: Agent) -> ExitCode {
+    let cancellation = agent.cancellation();
+    if let Ok(memory) = agent.memory_usage() {
+        match memory.limit {
+            Some(limit) => output::line(&format_args!("my cap is {limit} bytes; let us see")),
+            None => output::line(&"I have no cap"),
+        }
+    }
+    let mut eaten = Vec::new();
+    for mebibytes in 1..=ENOUGH {
+        // Every byte is written, so every page is there.
+        eaten.push(black_box(vec![0xa5_u8; MEBIBYTE]));
+        agent.progress(mebibytes);
+        if cancellation.wait(PAUSE) {
+            return agent.abort(format!("cancelled at {mebibytes} MiB, below the cap"));
+        }
+    }
+    drop(black_box(eaten));
+    output::line(&format_args!("the cap did not hold: I had {ENOUGH} MiB"));
+    agent.complete()
+}
