@@ -34,7 +34,7 @@ pub(crate) struct Global {
     #[arg(long, global = true)]
     pub(crate) json: bool,
     /// The state folder of `lull up`, where addresses and the operator's identity are found
-    /// [default: /var/lib/lull-up for root, else $XDG_STATE_HOME/lull or ~/.local/state/lull].
+    /// [default: /var/lib/lull-up for root, else `$XDG_STATE_HOME/lull` or ~/.local/state/lull].
     #[arg(long, global = true, value_name = "DIR", env = "LULL_STATE")]
     pub(crate) state: Option<PathBuf>,
     /// The socket of this machine's node [default: that of `lull up`, else /run/lull/local.sock].
@@ -92,9 +92,6 @@ pub(crate) enum Verb {
     Agent {
         /// Which.
         name: String,
-        /// Its own arguments.
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<String>,
     },
 }
 
@@ -300,7 +297,7 @@ mod tests {
             "lull push photos --label a=b --label c=d --payload-file - --ttl 1h --watch --timeout 2m",
             "lull client-certificate --name n --role operator --out d",
             "lull why photos/sync --json",
-            "lull __agent photo-sync --from /a",
+            "lull __agent photo-sync",
         ] {
             assert!(parse(line).is_ok(), "{line}: {:?}", parse(line).err());
         }

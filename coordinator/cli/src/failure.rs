@@ -154,16 +154,16 @@ impl Failure {
 
 /// What a status says, with the fields it complains of where the message does not name them.
 fn sentence(status: &Status) -> String {
-    let mut text = status.message().to_owned();
-    if text.is_empty() {
-        text = format!("answered {:?} without a word", status.code());
+    let mut parts = vec![status.message().to_owned()];
+    if status.message().is_empty() {
+        parts = vec![format!("answered {:?} without a word", status.code())];
     }
     for (field, description) in problem::violations(status) {
-        if !text.contains(&description) {
-            text.push_str(&format!("; {field}: {description}"));
+        if !parts.iter().any(|part| part.contains(&description)) {
+            parts.push(format!("{field}: {description}"));
         }
     }
-    text
+    parts.join("; ")
 }
 
 /// The words of a status and of the transport errors under it, without repetitions.

@@ -6,7 +6,7 @@ use lull_coordinator::config::CoordinatorConfig;
 use lull_node::config::NodeConfig;
 use rustix::process::{Signal, set_parent_process_death_signal};
 
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 
 /// The coordinator's process.
 pub(crate) fn coordinator(config: &Path) -> Result<(), Failure> {
@@ -29,8 +29,12 @@ pub(crate) fn launcher(socket: &Path) -> Result<(), Failure> {
         .map_err(|error| Failure::internal("the launcher failed", &error.into()))
 }
 
-/// An example agent's process.
-pub(crate) fn agent(name: &str, arguments: &[String]) -> Result<(), Failure> {
+/// Trades a token for the identity of a node.
+pub(crate) async fn enroll(
+    folder: &crate::locate::StateFolder,
+    door: &str,
+    token: &str,
+) -> Result<(), Failure> {
     Ok(())
 }
 

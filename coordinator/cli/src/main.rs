@@ -6,6 +6,7 @@
 
 mod clock;
 mod command;
+mod demo;
 mod failure;
 mod fleet;
 mod hidden;
@@ -23,7 +24,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::command::Cli;
+use crate::command::{Cli, Verb};
 use crate::failure::Exit;
 use crate::output::Output;
 
@@ -32,6 +33,12 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return output::usage(&error),
     };
+    // An agent's status is its own: 0 is completion, 75 is abort.
+    if let Verb::Agent { name } = &cli.verb
+        && let Some(agent) = lull_examples::main_of(name)
+    {
+        return agent();
+    }
     let output = Output::new(cli.global.json);
     match verb::run(cli, &output) {
         Ok(()) => Exit::Done.into(),

@@ -9,6 +9,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anstream::ColorChoice;
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use owo_colors::OwoColorize as _;
@@ -27,12 +28,19 @@ const LEAST: u16 = 7;
 #[derive(Debug, Clone)]
 pub(crate) struct Output {
     json: bool,
+    /// Whether the standard output takes colour, and the standard error.
+    out: ColorChoice,
+    err: ColorChoice,
 }
 
 impl Output {
     /// For programs (JSON) or for people.
     pub(crate) fn new(json: bool) -> Self {
-        Self { json }
+        Self {
+            json,
+            out: anstream::AutoStream::choice(&std::io::stdout()),
+            err: anstream::AutoStream::choice(&std::io::stderr()),
+        }
     }
 
     /// A program reads it.
@@ -56,7 +64,7 @@ impl Output {
 
     /// Prints a line of a result.
     pub(crate) fn line(&self, text: impl Display) {
-        let mut out = anstream::stdout().lock();
+        let mut out = anstream::AutoStream::new(std::io::stdout().lock(), self.out);
         drop(writeln!(out, "{text}"));
         drop(out.flush());
     }
@@ -72,12 +80,13 @@ impl Output {
 
     /// Says something that is no result.
     pub(crate) fn note(&self, text: impl Display) {
-        drop(writeln!(anstream::stderr().lock(), "{text}"));
+        let mut err = anstream::AutoStream::new(std::io::stderr().lock(), self.err);
+        drop(writeln!(err, "{text}"));
     }
 
     /// Says what failed, each cause once.
     pub(crate) fn failure(&self, failure: &Failure) {
-        let mut err = anstream::stderr().lock();
+        let mut err = anstream::AutoStream::new(std::io::stderr().lock(), self.err);
         drop(writeln!(err, "{}: {failure}", "lull".red().bold()));
         for cause in failure.causes() {
             drop(writeln!(err, "  because: {cause}"));
@@ -86,7 +95,13 @@ impl Output {
 
     /// Shows that something is waited for, on a terminal.
     pub(crate) fn waiting(&self, text: impl Into<String>) -> Waiting {
-        let bar = ProgressBar::new_spinner().with_message(text.into());
+        // It hides itself where the standard error is no terminal; programs do not want it on one either.
+        let bar = if self.json {
+            ProgressBar::hidden()
+        } else {
+            ProgressBar::new_spinner()
+        };
+        bar.set_message(text.into());
         let style = ProgressStyle::with_template("{spinner} {wide_msg} {elapsed}");
         bar.set_style(style.unwrap_or_else(|_fixed| ProgressStyle::default_spinner()));
         bar.enable_steady_tick(Duration::from_millis(120));

@@ -9,8 +9,12 @@ mod runs;
 mod tasks;
 mod why;
 
-pub(crate) use certificate::private_file;
-pub(crate) use push::{Follower, receipt_words};
+pub(crate) use apps::list as list_apps;
+pub(crate) use devices::list as list_devices;
+pub(crate) use enroll::create as create_token;
+pub(crate) use push::{Follower, receipt_words, send};
+pub(crate) use runs::list_runs;
+pub(crate) use why::{ask as ask_why, words as why_words};
 
 use std::future::Future;
 
@@ -37,7 +41,9 @@ pub(crate) fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
         Verb::Coordinator(configured) => hidden::coordinator(&configured.config),
         Verb::Node(configured) => hidden::node(&configured.config),
         Verb::Launcher { socket } => hidden::launcher(&socket),
-        Verb::Agent { name, arguments } => hidden::agent(&name, &arguments),
+        Verb::Agent { name } => Err(Failure::Input(format!(
+            "there is no agent {name:?} in this executable"
+        ))),
     }
 }
 

@@ -16,15 +16,26 @@ const PREFIX: u8 = 24;
 const LINK: &str = "lull0";
 const PEER: &str = "lull1";
 
-/// Moves this thread, and every process that it starts, into a fresh network namespace. To be called while the process
-/// has one thread.
-pub(super) fn enter_own() -> std::io::Result<()> {
+/// Whose network the demonstration runs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Namespace {
+    /// A fresh one: nobody else is in it.
+    Own,
+    /// The machine's: it is not to be touched.
+    Machine,
+}
+
+/// Moves this thread, and every process that it starts, into a fresh network namespace, where the kernel lets it. To be
+/// called while the process has one thread.
+pub(super) fn enter_own() -> Namespace {
     #[expect(
         deprecated,
         reason = "the sound use of it: a network namespace shares no memory or descriptors that the type system tracks"
     )]
-    let left = rustix::thread::unshare(UnshareFlags::NEWNET);
-    left.map_err(Into::into)
+    match rustix::thread::unshare(UnshareFlags::NEWNET) {
+        Ok(()) => Namespace::Own,
+        Err(_not_permitted) => Namespace::Machine,
+    }
 }
 
 /// Sets the loopback link up: a fresh namespace has it down.
@@ -94,4 +105,37 @@ async fn set_up(handle: &Handle, name: &str) -> anyhow::Result<u32> {
         .build();
     handle.link().change(change).execute().await?;
     Ok(link)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The routes of this thread's own namespace.
+    fn routes() -> String {
+        std::fs::read_to_string("/proc/thread-self/net/route").unwrap()
+    }
+
+    /// A default route has destination 0 and mask 0.
+    fn has_default(routes: &str) -> bool {
+        let mut lines = routes
+            .lines()
+            .skip(1)
+            .map(|line| line.split_whitespace().collect::<Vec<_>>());
+        lines.any(|fields| fields.get(1) == Some(&"00000000") && fields.get(7) == Some(&"00000000"))
+    }
+
+    #[tokio::test]
+    async fn the_route_comes_up_in_the_namespace_alone() {
+        let outside = routes();
+        match enter_own() {
+            Namespace::Machine => assert_eq!(routes(), outside),
+            Namespace::Own => {
+                assert!(!has_default(&routes()));
+                loopback_up().await.unwrap();
+                default_route_up().await.unwrap();
+                assert!(has_default(&routes()), "{}", routes());
+            }
+        }
+    }
 }

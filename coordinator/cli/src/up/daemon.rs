@@ -160,7 +160,7 @@ impl Daemon {
             .and_then(Pid::from_raw);
         if let Some(pid) = pid {
             // It may have ended by itself meanwhile; waiting for it says so.
-            drop(kill_process(pid, signal));
+            kill_process(pid, signal).ok();
         }
     }
 }

@@ -11,10 +11,7 @@ use crate::view::{AppView, RefusedView};
 /// Runs the verb.
 pub(crate) async fn run(global: &Global, output: &Output) -> Result<(), Failure> {
     let node = Node::of(global).await?;
-    let answer = node.operator().list_apps(ListAppsRequest {}).await;
-    let answer = answer.map_err(|status| node.failure(&status))?.into_inner();
-    let apps: Vec<AppView> = answer.apps.into_iter().map(AppView::from).collect();
-    let refused: Vec<RefusedView> = answer.refused.into_iter().map(RefusedView::from).collect();
+    let (apps, refused) = list(&node).await?;
     if output.json() {
         output.document(&serde_json::json!({ "apps": apps, "refused": refused }));
         return Ok(());
@@ -27,6 +24,17 @@ pub(crate) async fn run(global: &Global, output: &Output) -> Result<(), Failure>
         output.note(format!("refused: {}: {}", manifest.path, manifest.error));
     }
     Ok(())
+}
+
+/// The apps of a node, and the manifests that it refused.
+pub(crate) async fn list(node: &Node) -> Result<(Vec<AppView>, Vec<RefusedView>), Failure> {
+    let answer = node.operator().list_apps(ListAppsRequest {}).await;
+    let answer = answer.map_err(|status| node.failure(&status))?.into_inner();
+    let apps = answer.apps.into_iter().map(AppView::from).collect();
+    Ok((
+        apps,
+        answer.refused.into_iter().map(RefusedView::from).collect(),
+    ))
 }
 
 fn table(apps: &[AppView]) -> Rows {

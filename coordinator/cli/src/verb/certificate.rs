@@ -93,7 +93,7 @@ fn write(folder: &Path, key: &str, chain: &str, root: &str) -> Result<(), Failur
 }
 
 /// Writes a file that only its owner reads, and makes it durable; it must not exist.
-pub(crate) fn private_file(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+fn private_file(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)

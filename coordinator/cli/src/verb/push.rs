@@ -130,7 +130,7 @@ async fn watch(
     output: &Output,
 ) -> Result<Vec<ReceiptView>, Failure> {
     let mut follower = Follower::new(coordinator.clone(), &accepted.push_id, deadline);
-    let mut chain = say::Chain::new(accepted, output.clone());
+    let chain = say::Chain::new(accepted, output.clone());
     let waiting = output.waiting(format!("accepted for {}", devices(accepted.devices)));
     let mut endings = Vec::new();
     while let Some(receipt) = follower.next().await? {

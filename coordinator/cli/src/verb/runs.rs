@@ -38,6 +38,17 @@ pub(crate) async fn run(global: &Global, options: Runs, output: &Output) -> Resu
     Ok(())
 }
 
+/// The runs of an app, or of all (`app` empty), those under way first, then the newest.
+pub(crate) async fn list_runs(node: &Node, app: &str, limit: u32) -> Result<Vec<RunView>, Failure> {
+    let request = ListRunsRequest {
+        app: app.to_owned(),
+        limit,
+    };
+    let answer = node.operator().list_runs(request).await;
+    let answer = answer.map_err(|status| node.failure(&status))?.into_inner();
+    Ok(answer.runs.into_iter().map(RunView::from).collect())
+}
+
 fn table(runs: &[RunView], reader: &Reader) -> Rows {
     let mut rows = Rows::new(["RUN", "TASK", "STARTED", "RAN", "PEAK", "RESULT"]);
     for run in runs {
@@ -59,24 +70,25 @@ fn table(runs: &[RunView], reader: &Reader) -> Rows {
 
 /// How a run ended, or how it goes.
 fn result(run: &RunView) -> String {
-    let mut words = run
+    let standing = run
         .outcome
-        .clone()
-        .or_else(|| run.state.clone())
+        .as_ref()
+        .or(run.state.as_ref())
+        .cloned()
         .unwrap_or_default();
-    if let (None, Some(progress)) = (&run.outcome, run.progress) {
-        words.push_str(&format!(", progress {progress}"));
-    }
-    if let Some(reason) = &run.cancel_reason {
-        words.push_str(&format!(", asked: {reason}"));
-    }
-    if run.attempt > 1 {
-        words.push_str(&format!(", attempt {}", run.attempt));
-    }
-    if let Some(message) = &run.message {
-        words.push_str(&format!(" ({message})"));
-    }
-    words
+    let progress = run.progress.filter(|_| run.outcome.is_none());
+    let parts = [
+        Some(standing),
+        progress.map(|progress| format!("progress {progress}")),
+        run.cancel_reason
+            .as_ref()
+            .map(|reason| format!("asked: {reason}")),
+        Some(run.attempt)
+            .filter(|attempt| *attempt > 1)
+            .map(|attempt| format!("attempt {attempt}")),
+        run.message.as_ref().map(|message| format!("({message})")),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

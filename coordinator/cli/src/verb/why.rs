@@ -1,14 +1,12 @@
 //! `lull why`: what holds a task back now, and what would make it run.
 
-use std::fmt::Write as _;
-
 use lull_proto::local::v1::WhyRequest;
 
 use crate::command::{Global, Why};
 use crate::failure::Failure;
 use crate::node::Node;
 use crate::output::Output;
-use crate::view::ExplanationView;
+use crate::view::{ExplanationView, ReasonView, VerdictView};
 use crate::words::{Reader, count};
 
 /// Runs the verb.
@@ -54,60 +52,62 @@ pub(crate) async fn ask(
 
 /// An explanation as people read it.
 pub(crate) fn words(explanation: &ExplanationView, reader: &Reader) -> String {
-    let mut text = format!(
-        "{}/{}: {}",
-        explanation.app,
-        explanation.task,
-        standing(explanation, reader)
+    let standing = standing(explanation, reader);
+    let mut lines = vec![format!(
+        "{}/{}: {standing}",
+        explanation.app, explanation.task
+    )];
+    lines.extend(
+        explanation
+            .reasons
+            .iter()
+            .map(|reason| reason_line(reason, reader)),
     );
-    for reason in &explanation.reasons {
-        let since = reason
-            .since
-            .map(|at| format!(" since {}", reader.moment(at)));
-        let until = reason
-            .until
-            .map(|at| format!(", by the clock {}", reader.ago(at)));
-        write_line(
-            &mut text,
-            format!(
-                "  {}: {}{}; {}{}",
-                reason.reason,
-                reason.seen,
-                since.unwrap_or_default(),
-                reason.needs,
-                until.unwrap_or_default()
-            ),
-        );
-    }
     let next = explanation
         .next
         .map(|at| format!(", next {}", reader.moment(at)));
-    write_line(
-        &mut text,
-        format!("  fires: {}{}", explanation.fires, next.unwrap_or_default()),
+    lines.push(format!(
+        "  fires: {}{}",
+        explanation.fires,
+        next.unwrap_or_default()
+    ));
+    lines.extend(
+        explanation
+            .recent
+            .iter()
+            .map(|entry| verdict_line(entry, reader)),
     );
-    for entry in &explanation.recent {
-        let fired = entry.fired.map(|at| reader.moment(at)).unwrap_or_default();
-        let reason = entry.reason.as_ref().map(|reason| format!(" ({reason})"));
-        let run = entry.run.map(|run| format!(", run {run}"));
-        write_line(
-            &mut text,
-            format!(
-                "  firing {} at {fired}: {}{}{}",
-                entry.firing,
-                entry.verdict,
-                reason.unwrap_or_default(),
-                run.unwrap_or_default()
-            ),
-        );
-    }
-    text
+    lines.join("\n")
 }
 
-fn write_line(text: &mut String, line: String) {
-    text.push('\n');
-    // Writing to a string cannot fail.
-    drop(text.write_str(&line));
+fn reason_line(reason: &ReasonView, reader: &Reader) -> String {
+    let since = reason
+        .since
+        .map(|at| format!(" since {}", reader.moment(at)));
+    let until = reason
+        .until
+        .map(|at| format!(", by the clock {}", reader.ago(at)));
+    format!(
+        "  {}: {}{}; {}{}",
+        reason.reason,
+        reason.seen,
+        since.unwrap_or_default(),
+        reason.needs,
+        until.unwrap_or_default()
+    )
+}
+
+fn verdict_line(entry: &VerdictView, reader: &Reader) -> String {
+    let fired = entry.fired.map(|at| reader.moment(at)).unwrap_or_default();
+    let reason = entry.reason.as_ref().map(|reason| format!(" ({reason})"));
+    let run = entry.run.map(|run| format!(", run {run}"));
+    format!(
+        "  firing {} at {fired}: {}{}{}",
+        entry.firing,
+        entry.verdict,
+        reason.unwrap_or_default(),
+        run.unwrap_or_default()
+    )
 }
 
 fn standing(explanation: &ExplanationView, reader: &Reader) -> String {
@@ -136,7 +136,6 @@ mod tests {
     use jiff::tz::TimeZone;
 
     use super::*;
-    use crate::view::{ReasonView, VerdictView};
 
     #[test]
     fn an_explanation_names_what_must_change() {

@@ -67,14 +67,13 @@ impl Follower {
     }
 
     async fn step(&mut self) -> Result<Option<ReceiptView>, Status> {
-        let mut stream = match self.stream.take() {
-            Some(stream) => stream,
-            None => {
-                let request = WatchRequest {
-                    push_id: self.push_id.clone(),
-                };
-                self.coordinator.push().watch(request).await?.into_inner()
-            }
+        let mut stream = if let Some(stream) = self.stream.take() {
+            stream
+        } else {
+            let request = WatchRequest {
+                push_id: self.push_id.clone(),
+            };
+            self.coordinator.push().watch(request).await?.into_inner()
         };
         let message = stream.message().await?;
         self.stream = Some(stream);

@@ -120,17 +120,19 @@ fn since(from: Timestamp, to: Timestamp) -> String {
 
 /// A receipt in words, without its time.
 pub(crate) fn receipt_words(receipt: &ReceiptView) -> String {
-    let mut words = receipt.hop.to_owned();
-    for said in [&receipt.outcome, &receipt.reason].into_iter().flatten() {
-        words.push_str(&format!(": {said}"));
-    }
-    if let Some(run) = receipt.run {
-        words.push_str(&format!(", run {run}"));
-    }
-    if let Some(attempt) = receipt.attempt.filter(|attempt| *attempt > 1) {
-        words.push_str(&format!(", attempt {attempt}"));
-    }
-    words
+    let said = [&receipt.outcome, &receipt.reason].into_iter().flatten();
+    let how: Vec<String> = std::iter::once(receipt.hop.to_owned())
+        .chain(said.cloned())
+        .collect();
+    let run = receipt.run.map(|run| format!(", run {run}"));
+    let attempt = receipt.attempt.filter(|attempt| *attempt > 1);
+    let attempt = attempt.map(|attempt| format!(", attempt {attempt}"));
+    format!(
+        "{}{}{}",
+        how.join(": "),
+        run.unwrap_or_default(),
+        attempt.unwrap_or_default()
+    )
 }
 
 #[cfg(test)]
