@@ -4,14 +4,17 @@
 //! times (the fleet policy).
 
 use std::fmt::Debug;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
+use std::sync::{Arc, OnceLock};
+use std::time::{Instant, SystemTime};
 
-/// Reads the wall clock. A port, so that a test can stand a week later without waiting for it.
+/// Reads the clocks. A port, so that a test can stand a week later without waiting for it.
 pub trait Clock: Debug + Send + Sync + 'static {
     /// Milliseconds since the Unix epoch; 0 if the machine's clock is before it.
     fn wall(&self) -> u64;
+
+    /// Milliseconds of a clock that only runs on, from some moment on.
+    fn running(&self) -> u64;
 }
 
 /// The clock, shared.
@@ -29,6 +32,13 @@ impl Clock for SystemClock {
             .ok()
             .and_then(|since| u64::try_from(since.as_millis()).ok())
             .unwrap_or(0)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is clock.rs")]
+    fn running(&self) -> u64 {
+        static BEGUN: OnceLock<Instant> = OnceLock::new();
+        let begun = *BEGUN.get_or_init(Instant::now);
+        u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 }
 
@@ -49,6 +59,12 @@ impl Clock for ShiftedClock {
     fn wall(&self) -> u64 {
         SystemClock
             .wall()
+            .saturating_add(self.shift.load(Ordering::Relaxed))
+    }
+
+    fn running(&self) -> u64 {
+        SystemClock
+            .running()
             .saturating_add(self.shift.load(Ordering::Relaxed))
     }
 }

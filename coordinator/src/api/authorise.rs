@@ -1,15 +1,18 @@
 //! Every call is held against the table of the fleet policy before a handler sees it; what is not allowed there is refused.
 //!
-//! Deliberately absent: whether a device is enrolled and which apps a publisher may use; the services ask the store.
+//! Then its certificate is held against the list of those that are good ([`Callers`]). Deliberately absent: which apps a
+//! publisher may use; the push service asks the policy.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use futures_util::future::{Either, Ready, ready};
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Either, Ready, ready};
 use lull_fleet_policy::access::{self, Denied, Role};
 use tonic::body::Body;
 use tonic::{Code, Status};
 
+use super::callers::Callers;
 use crate::clock::ClockRef;
 use crate::listen::Peer;
 
@@ -17,12 +20,13 @@ use crate::listen::Peer;
 #[derive(Debug, Clone)]
 pub struct AuthoriseLayer {
     clock: ClockRef,
+    callers: Arc<Callers>,
 }
 
 impl AuthoriseLayer {
-    /// Judges certificates by this clock.
-    pub fn new(clock: ClockRef) -> Self {
-        Self { clock }
+    /// Judges certificates by this clock and this list.
+    pub fn new(clock: ClockRef, callers: Arc<Callers>) -> Self {
+        Self { clock, callers }
     }
 }
 
@@ -30,37 +34,72 @@ impl<S> tower::Layer<S> for AuthoriseLayer {
     type Service = Authorise<S>;
 
     fn layer(&self, inner: S) -> Authorise<S> {
-        let clock = Arc::clone(&self.clock);
-        Authorise { inner, clock }
+        Authorise {
+            inner,
+            clock: Arc::clone(&self.clock),
+            callers: Arc::clone(&self.callers),
+        }
     }
 }
 
-/// A service whose calls are authorised.
+/// A service whose calls are authorised; what passes carries its [`Caller`](access::Caller) as an extension.
 #[derive(Debug, Clone)]
 pub struct Authorise<S> {
     inner: S,
     clock: ClockRef,
+    callers: Arc<Callers>,
 }
+
+type Answer<E> = Result<http::Response<Body>, E>;
+/// The service's own answer, a refusal, or an answer after the caller was looked up.
+type Answering<F, E> = Either<F, Either<Ready<Answer<E>>, BoxFuture<'static, Answer<E>>>>;
 
 impl<S, B> tower::Service<http::Request<B>> for Authorise<S>
 where
-    S: tower::Service<http::Request<B>, Response = http::Response<Body>>,
+    S: tower::Service<http::Request<B>, Response = http::Response<Body>> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    B: Send + 'static,
 {
     type Response = http::Response<Body>;
     type Error = S::Error;
-    type Future = Either<S::Future, Ready<Result<Self::Response, Self::Error>>>;
+    type Future = Answering<S::Future, S::Error>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: http::Request<B>) -> Self::Future {
-        let peer = request.extensions().get::<Arc<Peer>>();
-        match judge(peer.map(Arc::as_ref), request.uri().path(), &self.clock) {
-            Ok(()) => Either::Left(self.inner.call(request)),
-            Err(status) => Either::Right(ready(Ok(status.into_http()))),
+    fn call(&mut self, mut request: http::Request<B>) -> Self::Future {
+        let peer = request.extensions().get::<Arc<Peer>>().cloned();
+        let peer = match judge(peer.as_deref(), request.uri().path(), &self.clock) {
+            Ok(()) => peer,
+            Err(status) => return refuse(status),
+        };
+        let Some(peer) = peer.filter(|peer| peer.principal.is_some()) else {
+            return Either::Left(self.inner.call(request));
+        };
+        if let Some(caller) = self.callers.known(&peer) {
+            request.extensions_mut().insert(caller);
+            return Either::Left(self.inner.call(request));
         }
+        // The service that is ready answers; a clone takes its place.
+        let clone = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, clone);
+        let callers = Arc::clone(&self.callers);
+        let answer = async move {
+            match callers.resolve(&peer).await {
+                Ok(caller) => {
+                    request.extensions_mut().insert(caller);
+                    inner.call(request).await
+                }
+                Err(status) => Ok(status.into_http()),
+            }
+        };
+        Either::Right(Either::Right(answer.boxed()))
     }
+}
+
+fn refuse<F, E>(status: Status) -> Answering<F, E> {
+    Either::Right(Either::Left(ready(Ok(status.into_http()))))
 }
 
 /// Whether this peer may call the method of this path now.
@@ -92,6 +131,7 @@ fn refusal(role: Role, denied: &Denied) -> Status {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::fmt::Write as _;
     use std::net::SocketAddr;
 
     use lull_fleet_policy::access::Method;
@@ -111,6 +151,7 @@ mod tests {
         Peer {
             address: SocketAddr::from(([127, 0, 0, 1], 1)),
             principal: Principal::from_uri(uri),
+            serial: Vec::new(),
             expires_at,
         }
     }
@@ -131,7 +172,7 @@ mod tests {
                     Ok(()) => "ok".to_owned(),
                     Err(status) => format!("{:?}", status.code()),
                 };
-                row.push_str(&format!(" {role}={verdict}"));
+                write!(row, " {role}={verdict}").unwrap();
             }
             table.push_str(row.trim_end());
             table.push('\n');

@@ -106,7 +106,8 @@ pub fn hex(bytes: &[u8]) -> String {
 fn base(name: &str, now: u64, until: u64) -> Result<CertificateParams, AuthorityError> {
     let mut serial = [0; 16];
     aws_lc_rs::rand::fill(&mut serial).map_err(|_none| AuthorityError::Randomness)?;
-    serial[0] &= 0x7f;
+    // Positive, and with no leading zero, so that its bytes on the wire are these.
+    serial[0] = serial[0] & 0x3f | 0x40;
     let epoch = rcgen::date_time_ymd(1970, 1, 1);
     let mut params = CertificateParams::default();
     params.serial_number = Some(SerialNumber::from_slice(&serial));
@@ -163,6 +164,8 @@ pub(super) fn client(uri: &str, now: u64, until: u64) -> Result<CertificateParam
 pub struct Facts {
     /// Its names: URIs, DNS names, IP addresses as text.
     pub names: Vec<String>,
+    /// Its serial number.
+    pub serial: Vec<u8>,
     /// Its end, wall milliseconds.
     pub expires_at: u64,
 }
@@ -178,6 +181,7 @@ impl Facts {
         let expires_at = u64::try_from(parsed.validity().not_after.timestamp()).ok()?;
         Some(Self {
             names,
+            serial: parsed.raw_serial().to_vec(),
             expires_at: expires_at.saturating_mul(1_000),
         })
     }

@@ -6,7 +6,7 @@
 
 mod bundle;
 mod certificate;
-mod files;
+pub(crate) mod files;
 mod token;
 
 use std::path::{Path, PathBuf};
@@ -41,7 +41,7 @@ pub const CLIENT_LIFE: Duration = Duration::from_hours(2160);
 pub const RENEWAL_CHECK: Duration = DAY;
 
 /// The name of the operator's identity that the coordinator makes for its own machine.
-const LOCAL_OPERATOR: &str = "lull://operator/local";
+pub const LOCAL_OPERATOR: &str = "local";
 
 /// Why the authority cannot do what it should.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +83,8 @@ pub enum AuthorityError {
 pub struct Issued {
     /// PEM: the certificate, then the issuing one.
     pub chain: String,
+    /// Its serial number: the store lists those that are good.
+    pub serial: Vec<u8>,
     /// Its end, wall milliseconds.
     pub expires_at: u64,
 }
@@ -191,8 +193,10 @@ impl Authority {
         let certificate = certificate::client(uri, now, expires_at)?
             .signed_by(&request.public_key, &issuing.issuer)
             .map_err(AuthorityError::Certificate)?;
+        let facts = Facts::of(certificate.der());
         Ok(Issued {
             chain: [certificate.pem().as_str(), &issuing.pem].concat(),
+            serial: facts.map(|facts| facts.serial).unwrap_or_default(),
             expires_at,
         })
     }
@@ -215,6 +219,18 @@ impl Authority {
     /// The server's certificate as of now.
     pub fn server(&self) -> Arc<ServerKeys> {
         self.server.load_full()
+    }
+
+    /// What the local operator's certificate says.
+    pub fn operator(&self) -> Result<Facts, AuthorityError> {
+        let path = self.operator.join("cert.pem");
+        let text = files::read(&path).map_err(|source| file_error(&path, source))?;
+        text.and_then(|text| CertificateDer::from_pem_slice(text.as_bytes()).ok())
+            .and_then(|certificate| Facts::of(&certificate))
+            .ok_or_else(|| AuthorityError::Damaged {
+                path,
+                what: "it holds no certificate".to_owned(),
+            })
     }
 
     /// The operator's key is made once; its certificate is renewed under it, so that one rename does it.
@@ -241,7 +257,8 @@ impl Authority {
             return Ok(());
         }
         let issuing = self.issuing.load();
-        let certificate = certificate::client(LOCAL_OPERATOR, now, after(now, CLIENT_LIFE))?
+        let uri = format!("lull://operator/{LOCAL_OPERATOR}");
+        let certificate = certificate::client(&uri, now, after(now, CLIENT_LIFE))?
             .signed_by(&key, &issuing.issuer)
             .map_err(AuthorityError::Certificate)?;
         let chain = [certificate.pem().as_str(), &issuing.pem].concat();

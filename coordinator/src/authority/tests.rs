@@ -87,6 +87,7 @@ fn only_the_key_of_a_request_is_taken() {
     let leaf = CertificateDer::from_pem_slice(issued.chain.as_bytes()).unwrap();
     let facts = Facts::of(&leaf).unwrap();
     assert_eq!(facts.names, ["lull://device/d-1"]);
+    assert_eq!((facts.serial.len(), &facts.serial), (16, &issued.serial));
     assert_eq!(facts.expires_at / 1_000, issued.expires_at / 1_000);
     assert!(is_of_key(&leaf, &key));
     assert!(is_signed_by(&leaf, &authority.issuing.load().certificate));

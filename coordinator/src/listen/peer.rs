@@ -18,6 +18,8 @@ pub struct Peer {
     pub address: SocketAddr,
     /// Whom its certificate names; `None` without a certificate (the door), or where it names nobody we know of.
     pub principal: Option<Principal>,
+    /// Its certificate's serial number; empty without one.
+    pub serial: Vec<u8>,
     /// The end of its certificate, wall milliseconds; 0 without one.
     pub expires_at: u64,
 }
@@ -64,10 +66,13 @@ impl Peer {
             Some([uri]) => Principal::from_uri(uri),
             Some(_) | None => None,
         };
+        let (serial, expires_at) =
+            facts.map_or_else(Default::default, |facts| (facts.serial, facts.expires_at));
         Self {
             address,
             principal,
-            expires_at: facts.map_or(0, |facts| facts.expires_at),
+            serial,
+            expires_at,
         }
     }
 }

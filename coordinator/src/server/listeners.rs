@@ -1,0 +1,224 @@
+//! The two listeners with their services and bounds.
+//!
+//! Deliberately absent: TLS (`listen`) and the services themselves (`api`).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use lull_proto::MESSAGE_LIMIT;
+use lull_proto::device::v1::device_service_server::DeviceServiceServer;
+use lull_proto::device::v1::enrollment_service_server::EnrollmentServiceServer;
+use lull_proto::fleet::v1::fleet_service_server::FleetServiceServer;
+use lull_proto::push::v1::push_service_server::PushServiceServer;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tonic::service::Routes;
+use tonic::transport::Server;
+use tonic_health::ServingStatus;
+use tonic_health::server::{HealthReporter, health_reporter};
+use tower::Layer as _;
+
+use super::{Bound, FINISH};
+use crate::api::Services;
+use crate::api::authorise::AuthoriseLayer;
+use crate::api::device::Device;
+use crate::api::enrolment::Enrolment;
+use crate::api::fleet::Fleet;
+use crate::api::push::Push;
+use crate::config::{CoordinatorConfig, LimitsConfig};
+use crate::listen::{self, Budget, tls};
+
+/// Streams of one connection at once (threat T4).
+const STREAMS: u32 = 100;
+/// Bytes of a request's headers.
+const HEADERS: u32 = 16 << 10;
+/// HTTP/2 keepalive: asks after so long a silence, and gives up after so long.
+const KEEPALIVE: (Duration, Duration) = (Duration::from_mins(1), Duration::from_secs(20));
+/// Bytes that one stream, and one connection, may send before we have read them.
+const WINDOWS: (u32, u32) = (64 << 10, 1 << 20);
+/// How long a call may take until its answer begins.
+const CALL: Duration = Duration::from_secs(30);
+/// How long a connection of the door may stand: an enrolment takes a second.
+const DOOR_AGE: Duration = Duration::from_mins(1);
+/// Reset streams that the client may have waiting: HTTP/2 rapid reset.
+const RESETS: usize = 20;
+
+/// Bound, and not yet served.
+pub(super) struct Listeners {
+    fleet: TcpListener,
+    door: TcpListener,
+    bound: Bound,
+    config: CoordinatorConfig,
+    services: Services,
+    devices: Arc<AtomicU64>,
+}
+
+impl Listeners {
+    pub(super) fn bind(
+        config: &CoordinatorConfig,
+        services: Services,
+        devices: Arc<AtomicU64>,
+    ) -> anyhow::Result<Self> {
+        let bind = |key: &str, address: SocketAddr| {
+            let socket = listen::bind(address)
+                .with_context(|| format!("cannot listen on {address} ({key})"))?;
+            let bound = socket.local_addr()?;
+            anyhow::Ok((socket, bound))
+        };
+        let (fleet, fleet_bound) = bind("fleet_address", config.fleet_address)?;
+        let (door, door_bound) = bind("door_address", config.door_address)?;
+        Ok(Self {
+            fleet,
+            door,
+            bound: Bound {
+                fleet: fleet_bound,
+                door: door_bound,
+            },
+            config: config.clone(),
+            services,
+            devices,
+        })
+    }
+
+    pub(super) fn bound(&self) -> Bound {
+        self.bound
+    }
+
+    /// Serves until told to end, then lets calls under way finish.
+    pub(super) async fn serve(
+        self,
+        ending: &CancellationToken,
+        fatal: &CancellationToken,
+        tasks: &TaskTracker,
+    ) -> anyhow::Result<()> {
+        let (authority, clock) = (&self.services.authority, &self.services.clock);
+        let fleet_tls = tls::fleet(authority, clock)?;
+        let door_tls = tls::door(authority, clock)?;
+        let (reporter, health) = health_reporter();
+        report(&reporter, ServingStatus::Serving).await;
+        let layer = AuthoriseLayer::new(clock.clone(), Arc::clone(&self.services.callers));
+        let fleet = Routes::new(health.clone())
+            .add_service(self.device(ending, tasks))
+            .add_service(self.push())
+            .add_service(self.fleet())
+            .add_service(reflection()?)
+            .prepare();
+        let door = Routes::new(health).add_service(self.enrolment()).prepare();
+        let limits = &self.config.limits;
+        let fleet_budget = budget(limits, limits.connections);
+        let door_budget = budget(limits, limits.door_connections);
+        let stop = CancellationToken::new();
+        let accept = |listener, tls, budget| {
+            listen::accept(listener, tls, budget, Arc::default(), stop.clone())
+        };
+        let fleet = bounded().serve_with_incoming_shutdown(
+            layer.layer(fleet),
+            accept(self.fleet, fleet_tls, fleet_budget),
+            stop.clone().cancelled_owned(),
+        );
+        let door = bounded()
+            .max_connection_age(DOOR_AGE)
+            .max_connection_age_grace(FINISH)
+            .serve_with_incoming_shutdown(
+                layer.layer(door),
+                accept(self.door, door_tls, door_budget),
+                stop.clone().cancelled_owned(),
+            );
+        let stopping = async {
+            tokio::select! {
+                () = ending.cancelled() => {}
+                () = fatal.cancelled() => {}
+            }
+            report(&reporter, ServingStatus::NotServing).await;
+            ending.cancel();
+            stop.cancel();
+            // Connections that do not end by themselves are cut off.
+            tokio::time::sleep(FINISH).await;
+        };
+        tokio::select! {
+            served = futures_util::future::try_join(fleet, door) => {
+                served.map(|_both| ()).context("cannot serve")
+            }
+            () = stopping => Ok(()),
+        }
+    }
+
+    fn device(
+        &self,
+        ending: &CancellationToken,
+        tasks: &TaskTracker,
+    ) -> DeviceServiceServer<Device> {
+        DeviceServiceServer::new(Device {
+            services: self.services.clone(),
+            ping: self.config.session.ping.0,
+            ending: ending.clone(),
+            tasks: tasks.clone(),
+        })
+        .max_decoding_message_size(MESSAGE_LIMIT)
+    }
+
+    fn push(&self) -> PushServiceServer<Push> {
+        let services = self.services.clone();
+        PushServiceServer::new(Push { services }).max_decoding_message_size(MESSAGE_LIMIT)
+    }
+
+    fn fleet(&self) -> FleetServiceServer<Fleet> {
+        FleetServiceServer::new(Fleet {
+            services: self.services.clone(),
+            door_address: self.config.host_for(self.bound.door),
+        })
+        .max_decoding_message_size(MESSAGE_LIMIT)
+    }
+
+    fn enrolment(&self) -> EnrollmentServiceServer<Enrolment> {
+        EnrollmentServiceServer::new(Enrolment {
+            services: self.services.clone(),
+            limit: u64::from(self.config.limits.devices),
+            count: Arc::clone(&self.devices),
+            fleet_address: self.config.host_for(self.bound.fleet),
+        })
+        .max_decoding_message_size(MESSAGE_LIMIT)
+    }
+}
+
+fn reflection() -> anyhow::Result<
+    tonic_reflection::server::v1::ServerReflectionServer<
+        impl tonic_reflection::server::v1::ServerReflection,
+    >,
+> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(lull_proto::DESCRIPTORS)
+        .build_v1()
+        .context("the protos' descriptors cannot be read")
+}
+
+async fn report(reporter: &HealthReporter, status: ServingStatus) {
+    for name in ["", "lull.device.v1", "lull.push.v1", "lull.fleet.v1"] {
+        reporter.set_service_status(name, status).await;
+    }
+}
+
+fn budget(limits: &LimitsConfig, connections: u32) -> Budget {
+    Budget {
+        connections: connections as usize,
+        handshakes: limits.handshakes as usize,
+        handshakes_per_address: limits.handshakes_per_address as usize,
+    }
+}
+
+/// A server with the bounds that both listeners have.
+fn bounded() -> Server {
+    Server::builder()
+        .timeout(CALL)
+        .max_concurrent_streams(STREAMS)
+        .http2_max_header_list_size(HEADERS)
+        .http2_keepalive_interval(Some(KEEPALIVE.0))
+        .http2_keepalive_timeout(Some(KEEPALIVE.1))
+        .initial_stream_window_size(WINDOWS.0)
+        .initial_connection_window_size(WINDOWS.1)
+        .http2_max_pending_accept_reset_streams(Some(RESETS))
+}
