@@ -348,7 +348,7 @@ fn sources_are_watched_with_the_first_interest_and_left_with_the_last() {
         .filter(|e| matches!(e, Effect::Watch(_)))
         .collect();
     assert_eq!(watched, all.map(Effect::Watch).iter().collect::<Vec<_>>());
-    bench.internet(true);
+    bench.internet(false);
     let second = bench.register(request("u", Trigger::Push));
     assert!(!bench.effects.iter().any(|e| matches!(e, Effect::Watch(_))));
     bench.ask(Request::Unregister {

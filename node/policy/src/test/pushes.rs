@@ -493,3 +493,19 @@ fn at_their_bound_receipts_leave_room_for_terminal_ones() {
         .collect();
     assert_eq!(hops, [&dropped(DropReason::NoHandler)]);
 }
+
+#[test]
+fn a_run_without_registration_gives_its_place_back() {
+    let mut bench = pushed();
+    bench.register(request("q", Trigger::Push));
+    bench.push("p1");
+    let id = RegistrationId(1);
+    bench.ask(Request::Unregister {
+        app: app_id("mail"),
+        id,
+        cancel: false,
+    });
+    bench.end(1, Exit::Status(0));
+    assert_eq!(bench.launched(), [2]);
+    assert_eq!(bench.device.runs().next().unwrap().task, task("q"));
+}

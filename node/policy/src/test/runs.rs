@@ -328,7 +328,7 @@ fn what_is_nobodys_changes_nothing() {
 }
 
 #[test]
-fn the_newest_ended_runs_are_kept() {
+fn the_newest_ended_runs_and_verdicts_are_kept() {
     let mut bench = Bench::new();
     bench.register(request("p", Trigger::Push));
     let count = bounds::FINISHED_RUNS as u64 + 3;
@@ -339,6 +339,20 @@ fn the_newest_ended_runs_are_kept() {
     }
     let kept: Vec<_> = bench.device.finished().map(|run| run.id.0).collect();
     assert_eq!(kept, (4..=count).collect::<Vec<_>>());
+    let verdicts = bench
+        .device
+        .records()
+        .into_iter()
+        .filter_map(|record| match record {
+            Record::Verdict(entry) => Some(entry.firing),
+            _ => None,
+        });
+    assert_eq!(
+        verdicts.collect::<Vec<_>>(),
+        (4..=count).collect::<Vec<_>>()
+    );
+    assert_eq!(bounds::VERDICTS, bounds::FINISHED_RUNS);
+    assert_eq!(bench.device.firings(), count, "sums are never forgotten");
 }
 
 #[test]
