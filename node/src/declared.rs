@@ -5,12 +5,16 @@
 use std::collections::BTreeSet;
 
 use lull_policy::{AccessStatus, Answer, AppId, Caller, Event, Registration, Request};
+use tokio::sync::Mutex;
 
 use crate::ports::{DeclaredRegistration, EngineError, EngineRef, ReloadReport, look};
 
 /// Hands the installed apps to the machine, waits for the commit, and makes the declared registrations that do
 /// not stand yet. A refusal of one is logged and does not keep the others.
 pub async fn install(engine: &EngineRef, report: &ReloadReport) -> Result<(), EngineError> {
+    // The folder is followed while the operator asks for it to be read: each report is told whole, one after the other.
+    static ONE: Mutex<()> = Mutex::const_new(());
+    let _one = ONE.lock().await;
     engine.commit(Event::Apps(report.apps.clone())).await?;
     let wanted = wanted(engine, report.declared.clone()).await?;
     for app in wanted.access {
@@ -63,9 +67,15 @@ fn equals(standing: &Registration, declared: &DeclaredRegistration) -> bool {
 }
 
 async fn ask_access(engine: &EngineRef, app: AppId) -> Result<(), EngineError> {
-    let request = Request::RequestAccess { app: app.clone() };
-    if let Answer::Refused(refusal) = engine.call(Caller::Operator, request).await? {
-        tracing::warn!(%app, %refusal, "access for a manifest's own registrations was refused");
+    // A grant that an update made stale has to be dropped first (ACC-02); without one there is nothing to drop.
+    let requests = [
+        Request::RemoveAccess { app: app.clone() },
+        Request::RequestAccess { app: app.clone() },
+    ];
+    for request in requests {
+        if let Answer::Refused(refusal) = engine.call(Caller::Operator, request).await? {
+            tracing::warn!(%app, %refusal, "access for a manifest's own registrations was refused");
+        }
     }
     Ok(())
 }
@@ -90,4 +100,83 @@ async fn register(engine: &EngineRef, declared: DeclaredRegistration) -> Result<
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use lull_policy::{Device, EntryPoint, RegistrationRequest, Trigger};
+
+    use super::*;
+    use crate::engine::rig::{PATIENCE, app, name, on_runtime, photos, rig};
+
+    fn report(version: &str, minutes: u32) -> ReloadReport {
+        let mut installed = photos();
+        installed.version = version.into();
+        installed.agents[0].types.push(lull_policy::TaskType::Timer);
+        let request = |task, trigger| RegistrationRequest {
+            name: name(task),
+            entry_point: EntryPoint::new("photo-sync").unwrap(),
+            trigger,
+            conditions: vec![
+                lull_policy::Condition::UserPresent,
+                lull_policy::Condition::InternetAvailable,
+            ],
+            cancel_on_condition_loss: false,
+            replace: false,
+        };
+        let timer = Trigger::Timer {
+            minutes,
+            one_shot: false,
+        };
+        let declared = [request("tick", timer), request("told", Trigger::Push)];
+        ReloadReport {
+            apps: vec![installed],
+            declared: declared
+                .map(|request| DeclaredRegistration {
+                    app: app(),
+                    request,
+                })
+                .into(),
+            refused: Vec::new(),
+        }
+    }
+
+    fn ids(device: &Device) -> Vec<(String, u64)> {
+        let registrations = device.registrations();
+        registrations
+            .map(|r| (r.name.to_string(), r.id.0))
+            .collect()
+    }
+
+    #[test]
+    fn what_is_declared_is_registered_once_and_replaced_when_it_changes() {
+        on_runtime(async |arbiter| {
+            let rig = rig(&arbiter, PATIENCE).await;
+            let state = async || {
+                look(&rig.door, |device, _now| {
+                    (ids(device), device.access(&app()))
+                })
+                .await
+                .unwrap()
+            };
+            install(&rig.door, &report("1.0", 30)).await.unwrap();
+            let (first, access) = state().await;
+            assert_eq!(access, AccessStatus::AllowedSubjectToSystemPolicy);
+            let names: Vec<&str> = first.iter().map(|(name, _)| name.as_str()).collect();
+            assert_eq!(names, ["sync", "pushed", "tick", "told"]);
+            install(&rig.door, &report("1.0", 30)).await.unwrap();
+            assert_eq!(state().await.0, first, "equal registrations stand");
+            install(&rig.door, &report("2.0", 45)).await.unwrap();
+            let (second, access) = state().await;
+            assert_eq!(
+                access,
+                AccessStatus::AllowedSubjectToSystemPolicy,
+                "stale by the update"
+            );
+            let moved: Vec<_> = second.iter().filter(|one| !first.contains(one)).collect();
+            assert_eq!(moved.len(), 1, "{second:?}");
+            assert_eq!(moved[0].0, "tick");
+            rig.handle.end().await;
+        });
+    }
 }

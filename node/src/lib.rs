@@ -9,6 +9,8 @@ pub mod declared;
 pub mod descriptor;
 pub mod durable_file;
 pub mod engine;
+pub mod folders;
+pub mod keeper;
 pub mod local;
 pub mod manifest;
 pub mod ports;

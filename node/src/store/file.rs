@@ -2,6 +2,7 @@
 
 use std::fs::File as PlainFile;
 use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use lull_policy::{Key, Record, Wall};
@@ -183,6 +184,10 @@ fn create(path: &Path, steps: &[&str]) -> Result<(), StoreError> {
             Err(error) => return Err(files(error)),
         }
     }
+    // Payloads of pushes are the apps' own: nobody else reads them. Log and index take the mode of the file.
+    let mut options = PlainFile::options();
+    let made = options.write(true).create_new(true).mode(0o600).open(&new);
+    drop(made.map_err(files)?);
     fill(&new, steps).map_err(|source| StoreError::Database {
         doing: "making",
         path: new.clone(),

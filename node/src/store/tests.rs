@@ -367,6 +367,18 @@ fn the_journal_stays_within_its_bytes_and_keeps_the_newest() {
 }
 
 #[test]
+fn nobody_else_reads_the_store() {
+    let (folder, config) = folder();
+    let (mut file, _) = File::open(&config, WALL).unwrap();
+    file.commit(&put([seen(1)])).unwrap();
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let entry = entry.unwrap();
+        let mode = std::os::unix::fs::MetadataExt::mode(&entry.metadata().unwrap());
+        assert_eq!(mode & 0o777, 0o600, "{}", entry.path().display());
+    }
+}
+
+#[test]
 fn keys_are_told_apart() {
     let (_folder, config) = folder();
     let (mut file, _) = File::open(&config, WALL).unwrap();
