@@ -138,6 +138,9 @@ impl Turn<'_> {
 
     /// A new device policy. Runs under way keep the limits they started with (RUN-11).
     pub(crate) fn policy_changed(&mut self, policy: Policy) {
+        if self.device.policy == policy {
+            return;
+        }
         self.device.policy = policy;
         self.touch(Key::Policy);
         self.saver_may_have_changed();

@@ -20,6 +20,17 @@
 //! 11. What must survive is emitted as [`Effect::Put`] or [`Effect::Remove`]; folding these over an empty store
 //!     yields the state.
 //!
+//! # What the host owes
+//!
+//! - [`Event::Booted`] first, then [`Event::RunsHeld`] once the launcher has answered; [`Event::Apps`] only with a
+//!   list that could be read: an app that is not in it is uninstalled.
+//! - Each watcher reports once after [`Effect::Watch`], with `Unknown` where it cannot tell. What it reports after
+//!   [`Effect::Unwatch`] is not expected.
+//! - Effects of an event are performed by their [`Effect::order`]. An [`Effect::AskToCancel`] or [`Effect::Kill`] may
+//!   come before the launch it concerns is performed, or for a run that is gone; both are repeated with
+//!   [`Event::RunStarted`] and [`Event::RunsHeld`].
+//! - Exactly one [`Event::RunEnded`] for each launch, also for one that failed ([`Exit::LaunchFailed`]).
+//!
 //! Deliberately absent: clocks, files, sockets, processes, logging, randomness.
 
 #![forbid(unsafe_code)]

@@ -149,6 +149,7 @@ fn what_changes_nothing_writes_nothing() {
         Event::DeadlineReached,
         Event::ClockStepped,
         Event::LinkUp,
+        Event::PolicyChanged(Policy::default()),
         Event::ReceiptsAcknowledged {
             through: ReceiptSeq(9),
         },
