@@ -17,3 +17,8 @@ mod trigger;
 pub use cancel_reason::CancelReason;
 pub use id::{RegistrationId, RunId};
 pub use trigger::{FiredBy, SystemEvent, Trigger};
+
+/// Compiles the programs of the README with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

@@ -5,6 +5,7 @@
 
 use std::io::{self, ErrorKind};
 use std::os::unix::net::UnixStream as StdUnixStream;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use lull_proto::agent::{FromAgent, Invocation, LINE_LIMIT, PROTOCOL, ToAgent};
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::Sleep;
 
 use super::shared::{Origin, Shared};
 use super::{Cancel, MemoryUsage};
@@ -20,6 +22,9 @@ use crate::CancelReason;
 
 /// What one read takes at most: more than the longest message of today.
 const READ: usize = 8 * 1024;
+
+/// Between two lines of progress: more often than that nobody looks, and each is work for the daemon.
+const PROGRESS_PAUSE: Duration = Duration::from_millis(50);
 
 /// Enough for a runtime of one thread and the parser; agents live in 11 MB.
 const STACK: usize = 512 * 1024;
@@ -54,6 +59,7 @@ async fn converse(
                 terminate,
                 input: Vec::new(),
                 output: encode(&FromAgent::Hello { protocol: PROTOCOL }),
+                pause: None,
                 shared,
                 invoked: Some(invoked),
             };
@@ -82,6 +88,8 @@ struct Conversation {
     input: Vec<u8>,
     /// What is left of the line to the node.
     output: Vec<u8>,
+    /// Progress was said a moment ago.
+    pause: Option<Pin<Box<Sleep>>>,
     shared: Arc<Shared>,
     invoked: Option<SyncSender<io::Result<Invocation>>>,
 }
@@ -90,7 +98,10 @@ impl Conversation {
     async fn run(&mut self) {
         loop {
             if self.output.is_empty() {
-                let next = self.shared.next_message();
+                let next = self.shared.next_message(self.pause.is_some());
+                if matches!(next, Some(FromAgent::Progress { .. })) {
+                    self.pause = Some(Box::pin(tokio::time::sleep(PROGRESS_PAUSE)));
+                }
                 self.output = next.as_ref().map(encode).unwrap_or_default();
             }
             if self.output.is_empty() && self.shared.is_over() {
@@ -99,6 +110,7 @@ impl Conversation {
             let shared = Arc::clone(&self.shared);
             tokio::select! {
                 () = shared.wake.notified() => {}
+                () = over(&mut self.pause) => self.pause = None,
                 signalled = self.terminate.recv() => self.terminated(signalled),
                 result = exchange(self.stream.as_ref(), &mut self.input, &mut self.output) => {
                     let heard = result.and_then(|()| self.hear());
@@ -201,6 +213,13 @@ async fn exchange(
         }
     }
     Ok(())
+}
+
+async fn over(pause: &mut Option<Pin<Box<Sleep>>>) {
+    match pause {
+        Some(pause) => pause.await,
+        None => std::future::pending().await,
+    }
 }
 
 fn unless_would_block(error: io::Error) -> io::Result<()> {

@@ -161,7 +161,8 @@ impl Agent {
         std::env::var_os(environment::STATE).map(PathBuf::from)
     }
 
-    /// Says how far it is: a number whose meaning is the app's (RUN-18). Never waits; only the newest is sure to arrive.
+    /// Says how far it is: a number whose meaning is the app's (RUN-18). Never waits; the
+    /// newest arrives, 20 a second at most.
     pub fn progress(&self, value: u32) {
         self.shared.progress(value);
     }

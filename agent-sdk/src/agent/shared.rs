@@ -34,6 +34,8 @@ struct State {
     cancel: Option<(Cancel, Origin)>,
     /// Deferrals not completed.
     deferrals: usize,
+    /// The newest, said or not.
+    progress: Option<u32>,
     unsaid: Unsaid,
     /// Something was handed over that the socket has not taken yet.
     unwritten: bool,
@@ -130,7 +132,10 @@ impl Shared {
 /// What the agent says.
 impl Shared {
     pub(super) fn progress(&self, value: u32) {
-        self.say(|state| state.unsaid.progress = Some(value));
+        let before = self.lock().progress.replace(value);
+        if before != Some(value) {
+            self.say(|state| state.unsaid.progress = Some(value));
+        }
     }
 
     pub(super) fn defer(&self) {
@@ -194,10 +199,12 @@ impl Shared {
 /// The side of the thread that talks to the node.
 impl Shared {
     /// The next message, or none; then all that was said is written, as its caller writes each before it asks for
-    /// the next.
-    pub(super) fn next_message(&self) -> Option<FromAgent> {
+    /// the next. Progress may be held back, though not beyond the end.
+    pub(super) fn next_message(&self, hold_progress: bool) -> Option<FromAgent> {
         let mut state = self.lock();
+        let hold_progress = hold_progress && !state.over && state.unsaid.end.is_none();
         let unsaid = &mut state.unsaid;
+        let held = unsaid.progress.take_if(|_| hold_progress);
         let next = if count_down(&mut unsaid.deferrals_taken) {
             Some(FromAgent::DeferralTaken {})
         } else if let Some(value) = unsaid.progress.take() {
@@ -209,6 +216,7 @@ impl Shared {
         } else {
             unsaid.end.take()
         };
+        unsaid.progress = unsaid.progress.or(held);
         if next.is_none() && state.unwritten {
             state.unwritten = false;
             drop(state);
@@ -296,13 +304,36 @@ mod tests {
         (0..1_000).for_each(|value| shared.progress(value));
         shared.undefer();
         shared.defer();
-        let said: Vec<_> = std::iter::from_fn(|| shared.next_message()).collect();
+        let said: Vec<_> = std::iter::from_fn(|| shared.next_message(false)).collect();
         let wanted = [
             FromAgent::DeferralTaken {},
             FromAgent::Progress { value: 999 },
             FromAgent::DeferralCompleted {},
         ];
         assert_eq!(said, wanted);
+    }
+
+    #[test]
+    fn progress_can_be_held_back_though_not_beyond_the_end() {
+        let shared = Shared::default();
+        shared.progress(1);
+        assert_eq!(shared.next_message(true), None);
+        shared.progress(2);
+        let value = 2;
+        assert_eq!(
+            shared.next_message(false),
+            Some(FromAgent::Progress { value })
+        );
+        shared.progress(2);
+        assert_eq!(shared.next_message(false), None, "it was said");
+        shared.progress(3);
+        shared.end(FromAgent::Complete {}, Duration::ZERO);
+        let value = 3;
+        assert_eq!(
+            shared.next_message(true),
+            Some(FromAgent::Progress { value })
+        );
+        assert_eq!(shared.next_message(true), Some(FromAgent::Complete {}));
     }
 
     #[test]

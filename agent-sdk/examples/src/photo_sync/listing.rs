@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use super::copying::PART;
 use super::folder::{Entry, FileError, Folder, Stamp};
 
-/// Files of a folder. Their names and the ledger take about 8 MiB then, which leaves room below the smallest cap (11 MB).
-pub(super) const FILES: usize = 20_000;
+/// Files of a folder. Their names and the ledger take about 4 MiB then, which leaves room below the smallest cap (11 MB).
+pub(super) const FILES: usize = 10_000;
 
 /// Folders within folders: deeper than people sort photos, and each level holds two descriptors.
 pub(super) const DEPTH: usize = 32;
