@@ -11,12 +11,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use lull_policy::{App, AppId, EntryPoint};
 use tokio::sync::watch;
 
-use super::owner::{Owner, OwnerError, Rights, Users, chain};
+use super::owner::{Owner, OwnerError, Rights, Users};
 use super::state_folder::{self, FolderError};
 use super::uids::{UidBook, UidError};
 use super::{Manifest, bounds, folder, read};
 use crate::config::NodeConfig;
 use crate::durable_file;
+use crate::error_chain::chain;
 use crate::ports::{AppOwners, AppSource, DeclaredRegistration, RefusedManifest, ReloadReport};
 use crate::supervisor::{AgentCatalog, AgentProgram};
 

@@ -1,6 +1,5 @@
 //! As whom an app's agents run: a Unix user of the system, one of the configured range, or the daemon's own.
 
-use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -157,19 +156,6 @@ fn lines(file: &Path) -> Result<Vec<String>, OwnerError> {
     let bytes = bytes.unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
     Ok(text.lines().map(str::to_owned).collect())
-}
-
-/// The whole chain of an error in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        // Writing to a String cannot fail.
-        let written = write!(text, ": {source}");
-        debug_assert!(written.is_ok(), "a String takes every text");
-        next = source.source();
-    }
-    text
 }
 
 #[cfg(test)]

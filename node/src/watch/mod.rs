@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
 use crate::config::{Assumed, NodeConfig};
+use crate::error_chain::chain;
 use crate::ports::{EngineError, EngineRef, WatchOrder};
 use crate::retry::{Retry, random};
 use crate::status::{StatusBoard, reading};
@@ -270,13 +271,6 @@ impl<'p> Reporter<'p> {
                 Ok(Some(self.retry.next(random()).max(GAP)))
             }
         }
-    }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {}", chain(source)),
-        None => error.to_string(),
     }
 }
 
