@@ -57,7 +57,7 @@ mod invocation;
 mod shared;
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{Read as _, Seek as _};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -250,15 +250,18 @@ pub struct MemoryUsage {
     pub limit: Option<u64>,
 }
 
-fn read(payload: File) -> Result<Vec<u8>, StartError> {
+fn read(mut payload: File) -> Result<Vec<u8>, StartError> {
     let mut bytes = Vec::new();
     let limit = u64::try_from(PAYLOAD_LIMIT).unwrap_or(u64::MAX);
+    // Who wrote it shares the position, and may have left it at the end.
+    let rewound = payload.rewind();
     let mut bounded = payload.take(limit.saturating_add(1));
     let unreadable = |source| StartError::PayloadUnreadable {
         variable: environment::PAYLOAD_FD,
         source,
     };
-    bounded.read_to_end(&mut bytes).map_err(unreadable)?;
+    let read = rewound.and_then(|()| bounded.read_to_end(&mut bytes));
+    read.map_err(unreadable)?;
     if bytes.len() > PAYLOAD_LIMIT {
         return Err(StartError::PayloadTooLong {
             limit: PAYLOAD_LIMIT,

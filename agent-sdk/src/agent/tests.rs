@@ -1,6 +1,6 @@
 //! The agent's side against the node's end of a socketpair.
 
-use std::io::{BufRead as _, BufReader, Seek as _, Write as _};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::ExitCode;
 
 use super::*;
@@ -208,7 +208,6 @@ fn a_payload_is_read_to_its_bound() {
     let payload = |length: usize| {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&vec![0xff; length]).unwrap();
-        file.rewind().unwrap();
         let (mut node, socket) = Node::pair();
         node.say(&INVOKE.replace('\n', " "));
         Agent::over(socket, Some(file)).map(|agent| agent.payload().len())
