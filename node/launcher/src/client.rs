@@ -151,6 +151,23 @@ impl Client {
         }
     }
 
+    /// Asks a launcher that holds nothing to end, and waits until it hangs up. Blocks for up to 30 s.
+    pub fn quit(self) -> Result<(), ClientError> {
+        set_socket_timeout(&self.channel, Timeout::Recv, Some(GREETING))
+            .map_err(|e| ChannelError::Socket(e.into()))?;
+        self.send(&Request::Quit {}, None)?;
+        loop {
+            match self.receive() {
+                Ok((Event::Refused { message }, _)) => {
+                    return Err(ClientError::Refused { message });
+                }
+                Ok(_other) => {}
+                Err(ClientError::Closed) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// From now on no call waits.
     pub fn set_nonblocking(&self) -> Result<(), ClientError> {
         rustix::fs::fcntl_setfl(&self.channel, OFlags::NONBLOCK)

@@ -26,6 +26,9 @@ mod spawn;
 mod sys;
 pub mod wire;
 
+/// This build.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 pub use client::{Client, ClientError, Greeting, HeldRun};
 pub use output::OUTPUT;
 pub use server::{IDLE, RUNS, RunError, run};

@@ -6,6 +6,7 @@ use super::{Launcher, RUNS, Ready};
 use crate::cage::{Cage, Cages};
 use crate::clock;
 use crate::launch::{self, Origin, chain};
+use crate::VERSION;
 use crate::run::Run;
 use crate::wire::{Event, Exit, Launch, NOTE, PROTOCOL, Request};
 
@@ -58,7 +59,7 @@ impl Launcher {
         self.tell(
             &Event::Welcome {
                 protocol: PROTOCOL,
-                version: env!("CARGO_PKG_VERSION").to_owned(),
+                version: VERSION.to_owned(),
                 pid: std::process::id(),
                 held: u32::try_from(self.runs.len()).unwrap_or(u32::MAX),
                 cannot_enforce: cannot_enforce.unwrap_or_default(),

@@ -1,0 +1,471 @@
+//! The one task that takes the engine's orders, speaks to the launcher, and gives every run its conversation.
+//!
+//! It never waits for a conversation, and for the launcher only while that is behind; stops are taken first. While the
+//! launcher is away, stops are kept with their runs, and launches stay in their channel.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::pending;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use lull_launcher::wire::{Event, Process, Request};
+use lull_launcher::{ClientError, HeldRun};
+use lull_policy::{Launch, RunId};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::conversation::{Begin, Conversation};
+use super::launcher::{Launcher, retry};
+use super::order::{Note, Order};
+use super::seat::{Cancel, End, FROM_RUNS, FromRun, Seat, Stage, TO_RUN, ToRun};
+use super::{Setup, SupervisorError, sabotage};
+use crate::ports::{EngineError, PortFuture, RunOrder, look};
+use crate::retry::random;
+use crate::status::RunProcess;
+
+/// Stops that overtook the launch of their run. As many launches can wait in their channel, and each has at most two.
+const EARLY: usize = 1_024;
+
+/// The desk.
+#[derive(Debug)]
+pub(super) struct Desk {
+    setup: Arc<Setup>,
+    /// Absent while it is being connected to again.
+    launcher: Option<Launcher>,
+    held: Vec<HeldRun>,
+    seats: BTreeMap<RunId, Seat>,
+    early: BTreeMap<RunId, Early>,
+    conversations: JoinSet<()>,
+    from_runs: mpsc::Receiver<FromRun>,
+    to_desk: mpsc::Sender<FromRun>,
+    limits_off: bool,
+}
+
+/// Stops of a run whose launch has not come yet.
+#[derive(Debug, Clone, Copy, Default)]
+struct Early {
+    cancel: Option<Cancel>,
+    kill: bool,
+}
+
+type Reconnection = PortFuture<'static, (Launcher, Vec<HeldRun>)>;
+
+impl Desk {
+    /// A desk over a connection.
+    pub(super) fn new(setup: Setup, launcher: Launcher, held: Vec<HeldRun>) -> Self {
+        let (to_desk, from_runs) = mpsc::channel(FROM_RUNS);
+        Self {
+            setup: Arc::new(setup),
+            launcher: Some(launcher),
+            held,
+            seats: BTreeMap::new(),
+            early: BTreeMap::new(),
+            conversations: JoinSet::new(),
+            from_runs,
+            to_desk,
+            limits_off: sabotage::limits_off(),
+        }
+    }
+
+    pub(super) async fn serve(
+        mut self,
+        mut launches: mpsc::Receiver<RunOrder>,
+        mut stops: mpsc::Receiver<RunOrder>,
+    ) -> Result<(), SupervisorError> {
+        self.adopt().await?;
+        let (mut launching, mut stopping) = (true, true);
+        let mut reconnection: Option<Reconnection> = None;
+        while launching || stopping {
+            if self.launcher.is_none() && reconnection.is_none() {
+                self.answer_questions();
+                reconnection = Some(Box::pin(reconnect(Arc::clone(&self.setup))));
+            }
+            let connected = self.launcher.is_some();
+            tokio::select! {
+                biased;
+                order = stops.recv(), if stopping => match order {
+                    Some(order) => self.obey(order).await,
+                    None => stopping = false,
+                },
+                Some(word) = self.from_runs.recv() => self.serve_run(word).await,
+                event = receive(self.launcher.as_ref()) => match event {
+                    Ok((event, socket)) => self.hear(event, socket).await,
+                    Err(error) => self.lose(&error),
+                },
+                (launcher, held) = reconnected(&mut reconnection) => {
+                    reconnection = None;
+                    self.resume(launcher, held).await;
+                }
+                Some(ended) = self.conversations.join_next() => {
+                    ended.map_err(|_panicked| SupervisorError::Fault)?;
+                }
+                order = launches.recv(), if launching && connected => match order {
+                    Some(order) => self.obey(order).await,
+                    None => launching = false,
+                },
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes up the runs that the launcher holds. One that the machine does not know (its store began anew, or its end is durable
+    /// already) is killed and forgotten.
+    async fn adopt(&mut self) -> Result<(), SupervisorError> {
+        let known = self.known().await.map_err(SupervisorError::Engine)?;
+        for held in std::mem::take(&mut self.held) {
+            let run = RunId(held.run);
+            if !known.contains(&run) {
+                tracing::warn!(
+                    run = run.0,
+                    "the launcher holds a run that the store does not know; it is ended"
+                );
+                self.send(&Request::Kill { run: run.0 }, None).await;
+                continue;
+            }
+            let note = Note::decode(&held.note);
+            self.seat(
+                run,
+                Begin::Adopted(note),
+                Stage::Known { started: false },
+                None,
+            );
+            if let Some(process) = held.process {
+                self.started(run, &process, held.socket);
+            }
+        }
+        Ok(())
+    }
+
+    async fn known(&self) -> Result<BTreeSet<RunId>, EngineError> {
+        let mut retry = retry();
+        loop {
+            let runs = look(&self.setup.engine, |device, _now| {
+                device.runs().map(|run| run.id).collect()
+            });
+            match runs.await {
+                Err(EngineError::Full(_) | EngineError::Unavailable) => {
+                    tokio::time::sleep(retry.next(random())).await;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    async fn obey(&mut self, order: RunOrder) {
+        match order {
+            RunOrder::Launch(launch) => self.launch(launch),
+            RunOrder::AskToCancel { .. } | RunOrder::Kill { .. } if self.limits_off => {}
+            RunOrder::AskToCancel {
+                run,
+                reason,
+                kill_at,
+            } => {
+                let cancel = Cancel { reason, kill_at };
+                match self.seats.get(&run) {
+                    Some(seat) => drop(seat.cancel.send_replace(Some(cancel))),
+                    None => self.keep_early(run, |early| early.cancel = Some(cancel)),
+                }
+            }
+            RunOrder::Kill { run } => match self.seats.get_mut(&run) {
+                Some(seat) => {
+                    seat.killed = true;
+                    self.send(&Request::Kill { run: run.0 }, None).await;
+                }
+                None => self.keep_early(run, |early| early.kill = true),
+            },
+        }
+    }
+
+    fn keep_early(&mut self, run: RunId, keep: impl FnOnce(&mut Early)) {
+        keep(self.early.entry(run).or_default());
+        if self.early.len() > EARLY {
+            // The lowest id: most likely a run that has ended, as ids are given in order and never again.
+            self.early.pop_first();
+        }
+    }
+
+    fn launch(&mut self, launch: Box<Launch>) {
+        let run = launch.run;
+        if self.seats.contains_key(&run) {
+            return;
+        }
+        let early = self.early.remove(&run).unwrap_or_default();
+        let begin = if early.kill {
+            Begin::Never("it was killed before it started")
+        } else {
+            Begin::Launch(launch)
+        };
+        self.seat(run, begin, Stage::Preparing, early.cancel);
+    }
+
+    fn seat(&mut self, run: RunId, begin: Begin, stage: Stage, cancelled: Option<Cancel>) {
+        let (to_run, from_desk) = mpsc::channel(TO_RUN);
+        let (cancel, mut asked) = watch::channel(None);
+        if cancelled.is_some() {
+            cancel.send_replace(cancelled);
+        } else {
+            asked.mark_unchanged();
+        }
+        let conversation = Conversation::new(
+            run,
+            Arc::clone(&self.setup),
+            self.to_desk.clone(),
+            from_desk,
+            asked,
+        );
+        self.conversations.spawn(conversation.run(begin));
+        let seat = Seat {
+            to_run,
+            cancel,
+            stage,
+            killed: false,
+            terminated: false,
+            note: None,
+            asked: false,
+        };
+        self.seats.insert(run, seat);
+    }
+
+    async fn serve_run(&mut self, word: FromRun) {
+        match word {
+            FromRun::Ordered(run, order) => self.order(run, order).await,
+            FromRun::Note(run, note) => {
+                if let Some(seat) = self.seats.get_mut(&run) {
+                    seat.note = Some(note.clone());
+                    self.send(&Request::Note { run: run.0, note }, None).await;
+                }
+            }
+            FromRun::Memory(run) => {
+                if let Some(seat) = self.seats.get_mut(&run) {
+                    seat.asked = true;
+                    self.send(&Request::Usage { run: run.0 }, None).await;
+                    self.answer_questions();
+                }
+            }
+            FromRun::Terminate(run) => {
+                if let Some(seat) = self.seats.get_mut(&run) {
+                    seat.terminated = true;
+                    self.send(&Request::Terminate { run: run.0 }, None).await;
+                }
+            }
+            FromRun::Done(run) => {
+                self.seats.remove(&run);
+                self.setup.board.remove_process(run);
+                self.send(&Request::Forget { run: run.0 }, None).await;
+            }
+        }
+    }
+
+    async fn order(&mut self, run: RunId, order: Order) {
+        let Some(seat) = self.seats.get_mut(&run) else {
+            return;
+        };
+        if seat.killed {
+            return end(seat, End::never("it was killed before it started"));
+        }
+        seat.stage = Stage::Ordered {
+            order,
+            sent_to: None,
+        };
+        self.send_order(run).await;
+    }
+
+    async fn send_order(&mut self, run: RunId) {
+        let Some(launcher) = &self.launcher else {
+            return;
+        };
+        let Some(seat) = self.seats.get_mut(&run) else {
+            return;
+        };
+        let Stage::Ordered { order, sent_to } = &mut seat.stage else {
+            return;
+        };
+        let request = Request::Launch(order.launch.clone());
+        match launcher
+            .send(&request, order.payload.as_ref().map(AsFd::as_fd))
+            .await
+        {
+            Ok(()) => *sent_to = Some(launcher.pid()),
+            Err(ClientError::Channel(error @ lull_launcher::ChannelError::TooLong { .. })) => {
+                let message = format!("{error}; shorten the agent's arguments or environment");
+                end(seat, End::never(&message));
+            }
+            Err(error) => {
+                // It may have been taken or not.
+                *sent_to = Some(launcher.pid());
+                self.lose(&error);
+            }
+        }
+    }
+
+    async fn send(&mut self, request: &Request, fd: Option<std::os::fd::BorrowedFd<'_>>) {
+        if let Some(launcher) = &self.launcher
+            && let Err(error) = launcher.send(request, fd).await
+        {
+            self.lose(&error);
+        }
+    }
+
+    async fn hear(&mut self, event: Event, socket: Option<OwnedFd>) {
+        match event {
+            Event::Started { run, process } => self.started(RunId(run), &process, socket),
+            Event::Ended {
+                run,
+                exit,
+                memory_peak,
+                cpu_micros,
+                output,
+            } => match self.seats.get_mut(&RunId(run)) {
+                Some(seat) => end(seat, End::told(exit, memory_peak, cpu_micros, &output)),
+                None => self.send(&Request::Forget { run }, None).await,
+            },
+            Event::Usage { run, memory, limit } => {
+                if let Some(seat) = self.seats.get_mut(&RunId(run)) {
+                    seat.asked = false;
+                    let usage = memory;
+                    tell(seat, ToRun::Memory { usage, limit });
+                }
+            }
+            Event::Refused { message } => {
+                tracing::error!(%message, "the launcher refused a request");
+            }
+            Event::Welcome { .. } | Event::Held { .. } | Event::Unknown => {}
+        }
+    }
+
+    fn started(&mut self, run: RunId, process: &Process, socket: Option<OwnedFd>) {
+        let Some(seat) = self.seats.get_mut(&run) else {
+            return;
+        };
+        if matches!(seat.stage, Stage::Known { started: true } | Stage::Ended) {
+            return;
+        }
+        seat.stage = Stage::Known { started: true };
+        tell(seat, ToRun::Started(socket));
+        let process = RunProcess {
+            pid: process.pid,
+            cgroup: process.cage.clone(),
+        };
+        self.setup.board.set_process(run, process);
+    }
+
+    fn lose(&mut self, error: &ClientError) {
+        if let Some(launcher) = self.launcher.take() {
+            let error: &dyn std::error::Error = error;
+            tracing::warn!(
+                pid = launcher.pid(),
+                error,
+                "the connection to the launcher is lost"
+            );
+            self.setup.board.count("launcher-losses");
+        }
+    }
+
+    /// Without a launcher nobody knows what a cage holds.
+    fn answer_questions(&mut self) {
+        if self.launcher.is_some() {
+            return;
+        }
+        for seat in self.seats.values_mut().filter(|seat| seat.asked) {
+            seat.asked = false;
+            let (usage, limit) = (None, None);
+            tell(seat, ToRun::Memory { usage, limit });
+        }
+    }
+
+    /// Connected again: to the same launcher, or to a new one that holds nothing.
+    async fn resume(&mut self, launcher: Launcher, held: Vec<HeldRun>) {
+        let pid = launcher.pid();
+        self.launcher = Some(launcher);
+        let holds: BTreeSet<RunId> = held.iter().map(|run| RunId(run.run)).collect();
+        for run in held {
+            let id = RunId(run.run);
+            if !self.seats.contains_key(&id) {
+                self.send(&Request::Kill { run: run.run }, None).await;
+            } else if let Some(process) = run.process {
+                self.started(id, &process, run.socket);
+            }
+        }
+        let mut again = Vec::new();
+        for (run, seat) in &mut self.seats {
+            match &seat.stage {
+                Stage::Preparing | Stage::Ended => {}
+                _ if holds.contains(run) => again.push(*run),
+                Stage::Ordered { sent_to, .. } if sent_to.is_none_or(|sent| sent == pid) => {
+                    again.push(*run);
+                }
+                Stage::Ordered { .. } | Stage::Known { .. } => end(seat, End::lost()),
+            }
+        }
+        for run in again {
+            self.repeat(run).await;
+        }
+    }
+
+    /// Says again what a lost connection may have swallowed.
+    async fn repeat(&mut self, run: RunId) {
+        // The launcher starts a run once, however often it is told.
+        self.send_order(run).await;
+        let Some(seat) = self.seats.get(&run) else {
+            return;
+        };
+        let (killed, terminated, note) = (seat.killed, seat.terminated, seat.note.clone());
+        let run = run.0;
+        if let Some(note) = note {
+            self.send(&Request::Note { run, note }, None).await;
+        }
+        if terminated {
+            self.send(&Request::Terminate { run }, None).await;
+        }
+        if killed {
+            self.send(&Request::Kill { run }, None).await;
+        }
+    }
+}
+
+/// Tells a conversation of its run's end, once.
+fn end(seat: &mut Seat, end: End) {
+    if !matches!(seat.stage, Stage::Ended) {
+        seat.stage = Stage::Ended;
+        tell(seat, ToRun::Ended(end));
+    }
+}
+
+/// The channel has room for all that is ever said; a conversation that is over needs no telling.
+fn tell(seat: &Seat, word: ToRun) {
+    if let Err(mpsc::error::TrySendError::Full(word)) = seat.to_run.try_send(word) {
+        tracing::error!(
+            ?word,
+            "a conversation has more to hear than there is to say"
+        );
+    }
+}
+
+async fn receive(launcher: Option<&Launcher>) -> Result<(Event, Option<OwnedFd>), ClientError> {
+    match launcher {
+        Some(launcher) => launcher.receive().await,
+        None => pending().await,
+    }
+}
+
+async fn reconnected(reconnection: &mut Option<Reconnection>) -> (Launcher, Vec<HeldRun>) {
+    match reconnection {
+        Some(reconnection) => reconnection.await,
+        None => pending().await,
+    }
+}
+
+/// Connects again, however long it takes.
+async fn reconnect(setup: Arc<Setup>) -> (Launcher, Vec<HeldRun>) {
+    let mut retry = retry();
+    loop {
+        tokio::time::sleep(retry.next(random())).await;
+        match Launcher::attempt(&setup).await {
+            Ok(connection) => return connection,
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(error, "no launcher yet");
+            }
+        }
+    }
+}

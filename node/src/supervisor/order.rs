@@ -1,0 +1,240 @@
+//! What the launcher is told to start, made of the machine's decision and the catalog's program.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::OwnedFd;
+
+use lull_launcher::wire;
+use lull_policy::{Launch, Now, Push, Running, SystemEvent, Trigger};
+use lull_proto::agent::{Invocation, LINE_LIMIT, PROTOCOL, PushDetails, ToAgent, environment};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+use serde::{Deserialize, Serialize};
+
+use super::AgentProgram;
+
+/// Processes and threads of an agent at one time. An agent is a small program: a shell script needs four, a runtime with a thread for
+/// each processor a few dozen.
+pub(super) const PIDS: u32 = 128;
+
+/// Open descriptors of each of its processes: the usual soft bound.
+pub(super) const OPEN_FILES: u64 = 1024;
+
+/// The descriptor of the agent's socket, and that of the payload.
+const SOCKET: &str = "3";
+const PAYLOAD: &str = "4";
+
+/// What is inherited of the daemon's own environment.
+const INHERITED: [&str; 3] = ["PATH", "LANG", "TZ"];
+
+/// Where programs are looked for if the daemon itself was not told.
+const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// What a later daemon must know of a run; kept with it by the launcher.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Note {
+    /// The invocation without its times.
+    pub(super) invocation: Invocation,
+    /// When it is asked to cancel.
+    pub(super) cancel_at: Option<Running>,
+    /// When it is killed.
+    pub(super) kill_at: Option<Running>,
+    /// The agent has said hello: it is spoken to, not signalled.
+    pub(super) spoke: bool,
+}
+
+impl Note {
+    /// The note as the launcher keeps it.
+    pub(super) fn encode(&self) -> String {
+        // Numbers and texts: there is nothing in it that JSON cannot say.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// A note of this or an older daemon.
+    pub(super) fn decode(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+
+    /// The invocation as it is said now.
+    pub(super) fn invocation(&self, now: Now) -> Invocation {
+        Invocation {
+            cancel_after_ms: self.cancel_at.map(|at| at.since(now.running).as_millis()),
+            kill_after_ms: self.kill_at.map(|at| at.since(now.running).as_millis()),
+            ..self.invocation.clone()
+        }
+    }
+}
+
+/// A launch order, ready to be sent.
+#[derive(Debug)]
+pub(super) struct Order {
+    pub(super) launch: Box<wire::Launch>,
+    pub(super) payload: Option<OwnedFd>,
+}
+
+/// Makes the order of a run.
+pub(super) fn order(
+    launch: &Launch,
+    program: AgentProgram,
+    now: Now,
+    limits_off: bool,
+) -> Result<(Order, Note), String> {
+    let note = note(launch);
+    let payload = launch.push.as_ref().map(|push| seal(&push.payload));
+    let payload = payload
+        .transpose()
+        .map_err(|error| format!("cannot hand over the push's payload: {error}"))?;
+    let program_path = text("the program", program.program.as_path())?;
+    let folder = text("the app's folder", program.state_dir.as_path())?;
+    let order = wire::Launch {
+        run: launch.run.0,
+        program: program_path,
+        environment: environment(launch, &program, &folder, now),
+        args: program.args,
+        uid: program.uid,
+        gid: program.gid,
+        groups: program.groups,
+        folder,
+        memory: launch.memory.filter(|_| !limits_off).map(|cap| cap.0),
+        pids: PIDS,
+        open_files: OPEN_FILES,
+        payload: payload.is_some(),
+        note: note.encode(),
+    };
+    let order = Order {
+        launch: Box::new(order),
+        payload,
+    };
+    Ok((order, note))
+}
+
+fn text(what: &str, path: &std::path::Path) -> Result<String, String> {
+    let text = path.to_str().map(str::to_owned);
+    text.ok_or_else(|| format!("{what} {} is not UTF-8; rename it", path.display()))
+}
+
+fn note(launch: &Launch) -> Note {
+    let mut note = Note {
+        invocation: Invocation {
+            protocol: PROTOCOL,
+            run: launch.run.0,
+            app: launch.app.to_string(),
+            task: launch.task.to_string(),
+            entry_point: launch.entry_point.to_string(),
+            trigger: trigger(launch.trigger).to_owned(),
+            push: launch.push.as_ref().map(details),
+            attempt: launch.attempt,
+            cancel_after_ms: None,
+            kill_after_ms: None,
+        },
+        cancel_at: launch.cancel_at,
+        kill_at: launch.kill_at,
+        spoke: false,
+    };
+    // Escapes make text up to six times as long. The payload's descriptor has it in any case.
+    let said = note.invocation(Now {
+        running: Running::from_millis(0),
+        ..Now::default()
+    });
+    if line(&ToAgent::Invoke(said)).len() > LINE_LIMIT
+        && let Some(push) = &mut note.invocation.push
+    {
+        push.text = None;
+    }
+    note
+}
+
+fn details(push: &Push) -> PushDetails {
+    PushDetails {
+        id: push.id.to_string(),
+        text: String::from_utf8(push.payload.clone()).ok(),
+    }
+}
+
+/// A message as a line.
+pub(super) fn line(message: &ToAgent) -> Vec<u8> {
+    // Numbers and texts: there is nothing in it that JSON cannot say.
+    let mut line = serde_json::to_vec(message).unwrap_or_default();
+    line.push(b'\n');
+    line
+}
+
+/// What fired it, in the words of [`environment::TRIGGER`].
+fn trigger(trigger: Trigger) -> &'static str {
+    match trigger {
+        Trigger::Timer { .. } => "timer",
+        Trigger::System {
+            event: SystemEvent::InternetAvailable,
+            ..
+        } => "system:internet-available",
+        Trigger::Push => "push",
+        Trigger::Application => "application",
+    }
+}
+
+/// The whole environment of an agent: the little that is inherited, the manifest's, and the node's own over both.
+fn environment(
+    launch: &Launch,
+    program: &AgentProgram,
+    folder: &str,
+    now: Now,
+) -> BTreeMap<String, String> {
+    let inherited = INHERITED
+        .iter()
+        .filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?)));
+    let mut all: BTreeMap<String, String> = inherited.collect();
+    all.entry("PATH".to_owned())
+        .or_insert_with(|| PATH.to_owned());
+    all.insert("HOME".to_owned(), folder.to_owned());
+    all.extend(
+        program
+            .user_name
+            .iter()
+            .map(|name| ("USER".to_owned(), name.clone())),
+    );
+    all.extend(program.environment.clone());
+    let mut own = |name: &str, value: Option<String>| match value {
+        Some(value) => drop(all.insert(name.to_owned(), value)),
+        None => drop(all.remove(name)),
+    };
+    let push = launch.push.as_ref();
+    let text = push.and_then(|push| String::from_utf8(push.payload.clone()).ok());
+    let seconds = |at: Running| (at.since(now.running).as_millis() + 500) / 1_000;
+    own(environment::SOCKET_FD, Some(SOCKET.to_owned()));
+    own(environment::PAYLOAD_FD, push.map(|_| PAYLOAD.to_owned()));
+    own(
+        environment::PAYLOAD,
+        text.filter(|text| !text.contains('\0')),
+    );
+    own(environment::RUN, Some(launch.run.0.to_string()));
+    own(environment::APP, Some(launch.app.to_string()));
+    own(environment::TASK, Some(launch.task.to_string()));
+    own(
+        environment::TRIGGER,
+        Some(trigger(launch.trigger).to_owned()),
+    );
+    own(environment::PUSH_ID, push.map(|push| push.id.to_string()));
+    own(environment::ATTEMPT, Some(launch.attempt.to_string()));
+    own(environment::STATE, Some(folder.to_owned()));
+    own(
+        environment::CANCEL_AFTER,
+        launch.cancel_at.map(|at| seconds(at).to_string()),
+    );
+    all
+}
+
+/// The payload as a file in memory that nobody can change any more.
+fn seal(payload: &[u8]) -> io::Result<OwnedFd> {
+    let file = memfd_create(
+        "lull-payload",
+        MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING,
+    )?;
+    let mut rest = payload;
+    while !rest.is_empty() {
+        let written = rustix::io::write(&file, rest)?;
+        rest = rest.get(written..).unwrap_or_default();
+    }
+    rustix::fs::seek(&file, rustix::fs::SeekFrom::Start(0))?;
+    let all = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
+    fcntl_add_seals(&file, all)?;
+    Ok(file)
+}

@@ -1,0 +1,140 @@
+//! What the desk keeps of each run, and the words between the desk and the run's conversation.
+
+use std::os::fd::OwnedFd;
+
+use lull_launcher::wire;
+use lull_policy::{Bytes, CancelReason, Exit, RunId, Running, Usage, bounds};
+use tokio::sync::{mpsc, watch};
+
+use super::order::Order;
+
+/// What the desk says to a conversation: one start, one end, and one answer at a time about memory.
+pub(super) const TO_RUN: usize = 4;
+
+/// What conversations say to the desk. Each waits for room, and the desk never waits for them.
+pub(super) const FROM_RUNS: usize = 256;
+
+/// A request to get out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Cancel {
+    /// Why.
+    pub(super) reason: CancelReason,
+    /// When the kill comes.
+    pub(super) kill_at: Option<Running>,
+}
+
+/// The desk's words to a conversation.
+#[derive(Debug)]
+pub(super) enum ToRun {
+    /// The program executes; the node's end of its socket.
+    Started(Option<OwnedFd>),
+    /// What its cage holds.
+    Memory {
+        usage: Option<u64>,
+        limit: Option<u64>,
+    },
+    /// Nobody of it lives.
+    Ended(End),
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub(super) struct End {
+    pub(super) exit: Exit,
+    pub(super) usage: Usage,
+    pub(super) output: String,
+}
+
+impl End {
+    /// Nothing of it ran.
+    pub(super) fn never(message: &str) -> Self {
+        let end = message.floor_char_boundary(bounds::MESSAGE);
+        Self::bare(Exit::LaunchFailed {
+            message: message.get(..end).unwrap_or_default().to_owned(),
+        })
+    }
+
+    /// Nobody held it any more.
+    pub(super) fn lost() -> Self {
+        Self::bare(Exit::Lost)
+    }
+
+    fn bare(exit: Exit) -> Self {
+        Self {
+            exit,
+            usage: Usage::default(),
+            output: String::new(),
+        }
+    }
+
+    /// As the launcher tells it.
+    pub(super) fn told(
+        exit: wire::Exit,
+        memory_peak: Option<u64>,
+        cpu_micros: Option<u64>,
+        output: &str,
+    ) -> Self {
+        let exit = match exit {
+            wire::Exit::Status { status } => Exit::Status(status),
+            wire::Exit::Signal { signal } => Exit::Signal(signal),
+            wire::Exit::MemoryExceeded => Exit::MemoryExceeded,
+            wire::Exit::LaunchFailed { message } => return Self::never(&message),
+        };
+        let start = output.ceil_char_boundary(output.len().saturating_sub(bounds::OUTPUT));
+        Self {
+            exit,
+            usage: Usage {
+                memory_peak: memory_peak.map(Bytes),
+                cpu_micros,
+            },
+            output: output.get(start..).unwrap_or_default().to_owned(),
+        }
+    }
+}
+
+/// A conversation's words to the desk.
+#[derive(Debug)]
+pub(super) enum FromRun {
+    /// Start it.
+    Ordered(RunId, Order),
+    /// Keep this note with it.
+    Note(RunId, String),
+    /// What does its cage hold?
+    Memory(RunId),
+    /// Signal its main process.
+    Terminate(RunId),
+    /// Its end is durable.
+    Done(RunId),
+}
+
+/// What the desk keeps of a run.
+#[derive(Debug)]
+pub(super) struct Seat {
+    pub(super) to_run: mpsc::Sender<ToRun>,
+    pub(super) cancel: watch::Sender<Option<Cancel>>,
+    pub(super) stage: Stage,
+    /// Its kill was ordered.
+    pub(super) killed: bool,
+    /// Its main process was to be signalled.
+    pub(super) terminated: bool,
+    /// Its newest note, if it changed after the launch.
+    pub(super) note: Option<String>,
+    /// A question about its memory is with the launcher.
+    pub(super) asked: bool,
+}
+
+/// Where a run stands, as the desk sees it.
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// Its order is being made.
+    Preparing,
+    /// Its order is made, and was sent to the launcher of this process id, if it was.
+    Ordered { order: Order, sent_to: Option<u32> },
+    /// The launcher has told of it.
+    Known {
+        /// Its program executes.
+        started: bool,
+    },
+    /// Its end was told to its conversation.
+    Ended,
+}

@@ -1,0 +1,7 @@
+//! The supervisor with a real launcher and real agents, between an engine and a catalog that the tests play. Needs root, as the launcher's
+//! own tests do.
+
+mod adoption;
+mod orders;
+mod stage;
+mod talk;

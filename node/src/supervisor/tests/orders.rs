@@ -1,0 +1,191 @@
+//! Orders carried out: what agents are given, and how they end.
+
+use lull_policy::*;
+
+use super::super::RunOrder;
+use super::stage::{Stage, later, launch};
+
+#[tokio::test]
+async fn a_plain_command_gets_its_push_by_environment_and_descriptor() {
+    let stage = Stage::new().await;
+    let mut launch = launch(1);
+    launch.trigger = Trigger::Push;
+    launch.attempt = 2;
+    launch.cancel_at = later(&stage, Span::seconds(25));
+    launch.push = Some(Push {
+        id: PushId::new("push-1").unwrap(),
+        app: launch.app.clone(),
+        payload: b"two words".to_vec(),
+        expires: Wall::from_millis(u64::MAX),
+    });
+    let script = "env | grep -E '^(LULL|PHOTOS|HOME|USER)' | sort; cat <&$LULL_PAYLOAD_FD; pwd >&2";
+    let run = stage.launch_with(launch, script).await;
+    let (exit, usage, output) = stage.scribe.end(run).await;
+    assert_eq!(exit, Exit::Status(0));
+    let expected = "\
+HOME=/tmp
+LULL_APP=photos
+LULL_ATTEMPT=2
+LULL_CANCEL_AFTER=25
+LULL_PAYLOAD=two words
+LULL_PAYLOAD_FD=4
+LULL_PUSH_ID=push-1
+LULL_RUN=1
+LULL_SOCKET_FD=3
+LULL_STATE=/tmp
+LULL_TASK=sync
+LULL_TRIGGER=push
+PHOTOS_FROM=/data/in
+USER=photos
+two words/tmp
+";
+    assert_eq!(output, expected);
+    assert!(
+        usage.memory_peak.is_some() && usage.cpu_micros.is_some(),
+        "{usage:?}"
+    );
+    assert_eq!(stage.scribe.story(run), ["started", "Status(0)"]);
+    // Its end is durable, so nobody holds it any more.
+    let stage = stage.restart().await;
+    assert_eq!(stage.held, []);
+}
+
+#[tokio::test]
+async fn a_payload_that_is_no_text_is_on_the_descriptor_only() {
+    let stage = Stage::new().await;
+    let mut launch = launch(1);
+    launch.push = Some(Push {
+        id: PushId::new("push-1").unwrap(),
+        app: launch.app.clone(),
+        payload: vec![0xff; 5_000],
+        expires: Wall::from_millis(u64::MAX),
+    });
+    let script = "env | grep -c ^LULL_PAYLOAD=; wc -c <&$LULL_PAYLOAD_FD";
+    let run = stage.launch_with(launch, script).await;
+    assert_eq!(stage.scribe.end(run).await.2, "0\n5000\n");
+}
+
+#[tokio::test]
+async fn what_cannot_be_started_ends_with_the_reason() {
+    let stage = Stage::new().await;
+    stage.send(RunOrder::Launch(Box::new(launch(1)))).await;
+    let (exit, ..) = stage.scribe.end(RunId(1)).await;
+    let message = "no such agent is declared; declare it".to_owned();
+    assert_eq!(exit, Exit::LaunchFailed { message });
+    let run = stage.launch(2, &"x".repeat(70_000)).await;
+    let (exit, ..) = stage.scribe.end(run).await;
+    let Exit::LaunchFailed { message } = exit else {
+        panic!("{exit:?}");
+    };
+    assert!(message.contains("at most 65536; shorten"), "{message}");
+    assert_eq!(stage.scribe.story(run).len(), 1);
+}
+
+#[tokio::test]
+async fn a_memory_cap_is_set_and_its_kill_is_told_as_such() {
+    let stage = Stage::new().await;
+    let mut launch = launch(1);
+    launch.memory = Some(Bytes::mib(32));
+    let run = stage
+        .launch_with(launch, "tail /dev/zero; echo not reached; exit 0")
+        .await;
+    let (exit, usage, _output) = stage.scribe.end(run).await;
+    assert_eq!(exit, Exit::MemoryExceeded);
+    assert!(
+        usage.memory_peak.is_some_and(|peak| peak <= Bytes::mib(32)),
+        "{usage:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_plain_command_is_asked_by_signal_and_killed_by_order() {
+    let stage = Stage::new().await;
+    let up = stage.shared("up");
+    let script = format!(
+        "trap 'echo asked' TERM; touch {}; while :; do sleep 0.01; done",
+        up.display()
+    );
+    let run = stage.launch(1, &script).await;
+    stage.scribe.starts(run).await;
+    let there = async {
+        while !up.exists() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(super::stage::PATIENCE, there)
+        .await
+        .unwrap();
+    let pid = stage
+        .setup
+        .board
+        .read()
+        .processes
+        .get(&run)
+        .cloned()
+        .unwrap();
+    assert!(pid.cgroup.ends_with("run-1"), "{pid:?}");
+    let reason = CancelReason::ConditionLoss;
+    let kill_at = None;
+    stage
+        .send(RunOrder::AskToCancel {
+            run,
+            reason,
+            kill_at,
+        })
+        .await;
+    stage.send(RunOrder::Kill { run }).await;
+    let (exit, _usage, output) = stage.scribe.end(run).await;
+    assert_eq!(exit, Exit::Signal(9));
+    // Both orders came at once: the shell may have been killed before its trap ran.
+    assert!(["", "asked\n"].contains(&output.as_str()), "{output}");
+    assert!(stage.setup.board.read().processes.is_empty());
+}
+
+#[tokio::test]
+async fn a_run_killed_before_its_launch_is_never_started() {
+    let stage = Stage::new().await;
+    let early = launch(7);
+    stage.declare(&early, "echo it ran");
+    stage.send(RunOrder::Kill { run: early.run }).await;
+    // Stops are taken first; the launch that follows finds the kill.
+    stage.send(RunOrder::Launch(Box::new(early))).await;
+    let (exit, _usage, output) = stage.scribe.end(RunId(7)).await;
+    let message = "it was killed before it started".to_owned();
+    assert_eq!(
+        (exit, output.as_str()),
+        (Exit::LaunchFailed { message }, "")
+    );
+}
+
+#[tokio::test]
+async fn an_end_waits_for_an_engine_that_cannot_commit() {
+    let stage = Stage::new().await;
+    let run = stage.launch(1, "exit 75").await;
+    stage.scribe.end(run).await;
+    stage.scribe.refuse(true);
+    let second = stage.launch(2, "exit 3").await;
+    let third = stage.launch(3, "sleep 100").await;
+    // A stop does not wait for the commit of the start.
+    stage.send(RunOrder::Kill { run: third }).await;
+    let board = &stage.setup.board;
+    let running = async {
+        while board.read().processes.len() < 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(super::stage::PATIENCE, running)
+        .await
+        .ok();
+    assert_eq!(stage.scribe.story(second), Vec::<String>::new());
+    stage.scribe.refuse(false);
+    stage.scribe.end(second).await;
+    stage.scribe.end(third).await;
+    assert_eq!(stage.scribe.story(second), ["started", "Status(3)"]);
+    assert!(
+        stage
+            .scribe
+            .story(third)
+            .last()
+            .is_some_and(|end| end.contains("Signal(9)") || end.contains("killed before"))
+    );
+}
