@@ -52,14 +52,16 @@ struct Unsaid {
     progress: Option<u32>,
     deferrals_taken: usize,
     deferrals_completed: usize,
-    memory_questions: usize,
+    memory_question: bool,
     end: Option<FromAgent>,
 }
 
-/// Answers come in the order of the questions.
+/// One answer is for all who asked before the last question went out; so neither a node that answers several at once
+/// nor a lost answer puts them out of step.
 #[derive(Debug, Default)]
 struct Memory {
     asked: u64,
+    said: u64,
     answered: u64,
     newest: Option<MemoryUsage>,
 }
@@ -176,7 +178,7 @@ impl Shared {
         let mut ticket = 0;
         self.say(|state| {
             state.memory.asked += 1;
-            state.unsaid.memory_questions += 1;
+            state.unsaid.memory_question = true;
             ticket = state.memory.asked;
         });
         let state = self.wait_for(patience, |state| {
@@ -209,14 +211,15 @@ impl Shared {
             Some(FromAgent::DeferralTaken {})
         } else if let Some(value) = unsaid.progress.take() {
             Some(FromAgent::Progress { value })
-        } else if count_down(&mut unsaid.memory_questions) {
+        } else if std::mem::take(&mut unsaid.memory_question) {
+            state.memory.said = state.memory.asked;
             Some(FromAgent::MemoryUsage {})
         } else if count_down(&mut unsaid.deferrals_completed) {
             Some(FromAgent::DeferralCompleted {})
         } else {
             unsaid.end.take()
         };
-        unsaid.progress = unsaid.progress.or(held);
+        state.unsaid.progress = state.unsaid.progress.or(held);
         if next.is_none() && state.unwritten {
             state.unwritten = false;
             drop(state);
@@ -231,7 +234,7 @@ impl Shared {
 
     pub(super) fn memory_is(&self, usage: MemoryUsage) {
         self.change(|state| {
-            state.memory.answered += 1;
+            state.memory.answered = state.memory.said;
             state.memory.newest = Some(usage);
         });
     }
@@ -334,6 +337,30 @@ mod tests {
             Some(FromAgent::Progress { value })
         );
         assert_eq!(shared.next_message(true), Some(FromAgent::Complete {}));
+    }
+
+    #[test]
+    fn an_answer_is_for_all_who_asked_and_a_lost_one_is_made_up_for() {
+        let shared = Shared::default();
+        let usage = MemoryUsage {
+            usage: Some(1),
+            limit: None,
+        };
+        // Nobody answers the first.
+        assert_eq!(shared.ask_memory(Duration::ZERO), None);
+        assert_eq!(shared.next_message(false), Some(FromAgent::MemoryUsage {}));
+        std::thread::scope(|scope| {
+            let asking = [(); 3].map(|()| scope.spawn(|| shared.ask_memory(LONG)));
+            while shared.lock().memory.asked < 4 {
+                std::thread::yield_now();
+            }
+            assert_eq!(shared.next_message(false), Some(FromAgent::MemoryUsage {}));
+            assert_eq!(shared.next_message(false), None);
+            shared.memory_is(usage);
+            for asked in asking {
+                assert_eq!(asked.join().unwrap(), Some(usage));
+            }
+        });
     }
 
     #[test]

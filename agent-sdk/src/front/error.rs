@@ -148,7 +148,7 @@ impl FrontError {
         }
         let message = status.message().to_owned();
         match status.code() {
-            Code::InvalidArgument | Code::OutOfRange => invalid(status),
+            Code::InvalidArgument => invalid(status),
             Code::PermissionDenied | Code::Unauthenticated => Self::Denied { message },
             Code::FailedPrecondition => Self::NotNow { message },
             Code::AlreadyExists => Self::AlreadyExists { message },
@@ -162,9 +162,11 @@ impl FrontError {
                     retry_after: retry.and_then(|info| info.retry_delay),
                 }
             }
-            code @ (Code::Ok | Code::Unknown | Code::Internal | Code::DataLoss) => {
-                Self::Node { code, message }
-            }
+            code @ (Code::Ok
+            | Code::Unknown
+            | Code::OutOfRange
+            | Code::Internal
+            | Code::DataLoss) => Self::Node { code, message },
         }
     }
 }
