@@ -4,7 +4,7 @@ use lull_policy::*;
 use rustix::process::{Signal, kill_process};
 
 use super::super::RunOrder;
-use super::stage::Stage;
+use super::stage::{Stage, until};
 
 const HELLO: &str = "echo '{\"type\":\"hello\",\"protocol\":1}' >&3; read -r invoke <&3;";
 
@@ -51,14 +51,7 @@ async fn what_was_not_committed_is_heard_by_the_next_daemon() {
     // The machine cannot commit what the agent says now, and the daemon dies over it.
     stage.scribe.refuse(true);
     std::fs::write(said.with_extension("go"), "").unwrap();
-    let there = async {
-        while !said.exists() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(super::stage::PATIENCE, there)
-        .await
-        .unwrap();
+    until("the file", || said.exists()).await;
     let stage = stage.restart().await;
     stage.scribe.refuse(false);
     assert_eq!(stage.scribe.end(run).await.0, Exit::Status(0));
@@ -100,14 +93,7 @@ async fn a_held_run_that_the_store_does_not_know_is_ended_and_forgotten() {
     let next = stage.launch(2, "exit 0").await;
     stage.scribe.end(next).await;
     let cage = format!("/sys/fs/cgroup/unified/{}/run-1", stage.setup.cages);
-    let gone = async {
-        while std::path::Path::new(&cage).exists() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(super::stage::PATIENCE, gone)
-        .await
-        .unwrap();
+    until("the file", || !std::path::Path::new(&cage).exists()).await;
     assert_eq!(stage.scribe.story(run), ["started"]);
 }
 

@@ -374,6 +374,18 @@ fn under_way(launch: &Launch) -> Run {
     }
 }
 
+/// Looks again and again until something is so.
+pub(super) async fn until(what: &str, mut so: impl FnMut() -> bool) {
+    let mut looks = tokio::time::interval(Duration::from_millis(2));
+    let looking = async {
+        while !so() {
+            looks.tick().await;
+        }
+    };
+    let seen = tokio::time::timeout(PATIENCE, looking).await;
+    assert!(seen.is_ok(), "{what} did not come in time");
+}
+
 /// So long from now, on the monotonic clock.
 pub(super) fn later(stage: &Stage, span: Span) -> Option<Running> {
     Some(stage.setup.clock.now().running.after(span))

@@ -3,7 +3,7 @@
 use lull_policy::*;
 
 use super::super::RunOrder;
-use super::stage::{Stage, later, launch};
+use super::stage::{Stage, later, launch, until};
 
 const HELLO: &str = "echo '{\"type\":\"hello\",\"protocol\":9}' >&3; read -r invoke <&3;";
 
@@ -160,14 +160,7 @@ async fn an_agent_that_closes_its_socket_is_a_plain_command_from_then_on() {
         closed.display()
     );
     let run = stage.launch(1, &script).await;
-    let there = async {
-        while !closed.exists() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(super::stage::PATIENCE, there)
-        .await
-        .unwrap();
+    until("the file", || closed.exists()).await;
     let reason = CancelReason::Abort;
     let kill_at = None;
     stage
