@@ -2,8 +2,8 @@
 //!
 //! Doubling windows with full jitter put 29 % of a fleet into the fifth second after an outage (their rate falls as 1.44/t) and
 //! 2.3 % around the cap. So: two quick attempts for a coordinator that only restarted, both within 4 × `base`, then one attempt anywhere
-//! within `spread`, and from then on one anywhere between `spread` and `cap`. No second after the first five has more than 1/`spread` of
-//! the fleet; no node tries twice within `base`, nor for long more than about once a minute. Every window is jittered in full.
+//! within `spread`, and from then on one anywhere between `spread` and `cap`. A second after the first five has 1/`spread` of the fleet (1.3 %, and
+//! below 2 % with the scatter of 10,000); no node tries twice within `base`, nor for long more than about once a minute. Every window is jittered in full.
 
 use std::time::Duration;
 
@@ -73,7 +73,7 @@ mod tests {
         Backoff::new(times.base, times.spread, times.cap, times.healthy)
     }
 
-    /// SplitMix64: the same numbers at every run.
+    /// `SplitMix64`: the same numbers at every run.
     struct Numbers(u64);
 
     impl Numbers {
@@ -137,7 +137,7 @@ mod tests {
             }
             for window in times.windows(11) {
                 assert!(
-                    window[10] - window[0] > Duration::from_mins(1),
+                    window[0] + Duration::from_mins(1) < window[10],
                     "seed {seed}"
                 );
             }
@@ -151,7 +151,7 @@ mod tests {
         let longest = |backoff: &mut Backoff| backoff.next(u64::MAX, None);
         assert_eq!(longest(&mut backoff), times.base);
         assert_eq!(longest(&mut backoff), times.base * 3);
-        backoff.ended(times.healthy - Duration::from_millis(1));
+        backoff.ended(times.healthy / 2);
         assert_eq!(longest(&mut backoff), times.base + times.spread);
         assert_eq!(longest(&mut backoff), times.cap);
         assert_eq!(backoff.next(0, None), times.spread);

@@ -149,7 +149,7 @@ mod tests {
             let (mut queued, mut handled) = (0_u64, 0_u64);
             let mut on_the_way = 0_u64;
             let mut orders: Vec<Result<u64, ()>> = Vec::new();
-            let mut deliver = |credit: &mut Credit, orders: &mut Vec<Result<u64, ()>>| {
+            let deliver = |credit: &mut Credit, orders: &mut Vec<Result<u64, ()>>| {
                 let mut ask = false;
                 for order in orders.drain(..) {
                     match order {
@@ -184,11 +184,9 @@ mod tests {
                         queued -= 1;
                         orders.push(Ok(ROOM - queued));
                     }
-                    4 => {
-                        if deliver(&mut credit, &mut orders) {
-                            let asked = credit.ask();
-                            credit.answer(&asked, vec![(app(), u32::try_from(ROOM - queued).unwrap())]);
-                        }
+                    4 if deliver(&mut credit, &mut orders) => {
+                        let asked = credit.ask();
+                        credit.answer(&asked, vec![(app(), u32::try_from(ROOM - queued).unwrap())]);
                     }
                     _ => {}
                 }

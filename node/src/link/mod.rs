@@ -87,7 +87,7 @@ impl Default for Times {
             place: Duration::from_secs(5),
             healthy: Duration::from_mins(1),
             base: Duration::from_secs(1),
-            spread: Duration::from_secs(64),
+            spread: Duration::from_secs(75),
             cap: Duration::from_secs(90),
         }
     }
@@ -112,4 +112,4 @@ pub mod counter {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

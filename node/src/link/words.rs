@@ -119,6 +119,11 @@ mod tests {
         }
     }
 
+    const BEFORE_1970: prost_types::Timestamp = prost_types::Timestamp {
+        seconds: -1,
+        nanos: 0,
+    };
+
     #[test]
     fn a_delivery_becomes_a_push_or_says_why_not() {
         let taken = push(delivery()).unwrap();
@@ -147,15 +152,7 @@ mod tests {
                 "push id must have 1 to 64 bytes, this one has 0",
             ),
             (|d| d.expires_at = None, "expires_at is missing"),
-            (
-                |d| {
-                    d.expires_at = Some(prost_types::Timestamp {
-                        seconds: -1,
-                        nanos: 0,
-                    })
-                },
-                "expires_at",
-            ),
+            (|d| d.expires_at = Some(BEFORE_1970), "expires_at"),
         ] {
             assert_eq!(wrong(change), error);
         }
