@@ -205,3 +205,72 @@ pub fn allowed_app(caller: &Caller, app: &AppId) -> Result<(), Denied> {
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn every_method_by_every_role() {
+        let mut table = String::new();
+        for method in Method::ALL {
+            write!(table, "{}:", method.path()).unwrap();
+            for role in Role::ALL {
+                let may = allowed(role, method.path()).is_ok();
+                assert_eq!(may, method.roles().contains(&role));
+                write!(table, " {role} {}", if may { "may" } else { "-" }).unwrap();
+            }
+            table.push('\n');
+        }
+        insta::assert_snapshot!(table);
+    }
+
+    #[test]
+    fn what_is_not_listed_is_nobodys() {
+        for path in [
+            "",
+            "/",
+            "/lull.push.v1.PushService/send",
+            "/lull.push.v1.PushService/Send/",
+        ] {
+            for role in Role::ALL {
+                assert!(matches!(allowed(role, path), Err(Denied::Unknown { .. })));
+            }
+        }
+    }
+
+    #[test]
+    fn a_publisher_keeps_to_its_apps() {
+        let app = |name: &str| AppId::new(name).unwrap();
+        let publisher = Caller::Publisher {
+            name: ClientName::new("ci").unwrap(),
+            apps: BTreeSet::from([app("photos")]),
+        };
+        assert_eq!(allowed_app(&publisher, &app("photos")), Ok(()));
+        assert_eq!(
+            allowed_app(&publisher, &app("mail"))
+                .unwrap_err()
+                .to_string(),
+            "publisher ci may not use app mail; ask the operator for a certificate whose apps include it"
+        );
+        let operator = Caller::Operator(ClientName::new("root").unwrap());
+        assert_eq!(allowed_app(&operator, &app("mail")), Ok(()));
+        let device = Caller::Device(DeviceId::from_bytes([1; 16]));
+        for nobody in [device, Caller::Anonymous] {
+            assert!(allowed_app(&nobody, &app("photos")).is_err());
+            assert!(!nobody.may_use(&app("photos")));
+        }
+        assert!(publisher.may_use(&app("photos")) && !publisher.may_use(&app("mail")));
+    }
+
+    #[test]
+    fn a_denial_says_who_may() {
+        let denied = allowed(Role::Device, Method::Send.path()).unwrap_err();
+        assert_eq!(
+            denied.to_string(),
+            "device may not call /lull.push.v1.PushService/Send; it is for publisher and operator"
+        );
+    }
+}

@@ -49,7 +49,7 @@ pub enum TokenRefused {
     Expired,
     /// Another key has used it.
     #[error(
-        "the enrolment token was used by another key; if that was not yours, remove that device, and make a new token with `lull enroll`"
+        "the enrolment token was used with another key; make a new one with `lull enroll`, and if that other key was not yours, look for its device in `lull devices`"
     )]
     Used,
     /// The same key has used it too often.
@@ -93,4 +93,63 @@ pub fn token_life(asked: Option<Span>) -> Result<Span, Violation> {
         ));
     }
     Ok(life)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_use_ten_minutes_one_key_three_recoveries() {
+        let end = Wall::from_millis(600_000);
+        let before = Wall::from_millis(599_999);
+        let key = KeyFingerprint([1; 32]);
+        let other = KeyFingerprint([2; 32]);
+        let device = DeviceId::from_bytes([3; 16]);
+        let token = |recoveries: Option<u32>| Token {
+            expires: end,
+            bound: recoveries.map(|recoveries| Bound {
+                key,
+                device,
+                recoveries,
+            }),
+        };
+        let again = Ok(Redeemed::Again { device });
+        let table = [
+            (None, key, before, Err(TokenRefused::Unknown)),
+            (Some(token(None)), key, before, Ok(Redeemed::First)),
+            (Some(token(None)), key, end, Err(TokenRefused::Expired)),
+            (Some(token(Some(0))), key, before, again),
+            (Some(token(Some(2))), key, before, again),
+            (
+                Some(token(Some(3))),
+                key,
+                before,
+                Err(TokenRefused::Exhausted),
+            ),
+            (Some(token(Some(0))), key, end, Err(TokenRefused::Expired)),
+            (Some(token(Some(0))), other, before, Err(TokenRefused::Used)),
+            (Some(token(Some(3))), other, before, Err(TokenRefused::Used)),
+        ];
+        for (token, key, now, expected) in table {
+            assert_eq!(redeem(token.as_ref(), key, now), expected, "{token:?}");
+        }
+        assert_eq!(
+            TokenRefused::Expired.to_string(),
+            "the enrolment token has expired (it lives 10 minutes at most); make a new one with `lull enroll`"
+        );
+    }
+
+    #[test]
+    fn a_token_lives_a_second_to_ten_minutes() {
+        assert_eq!(token_life(None), Ok(Span::minutes(10)));
+        assert_eq!(token_life(Some(Span::seconds(1))), Ok(Span::seconds(1)));
+        assert!(token_life(Some(Span::millis(999))).is_err());
+        assert!(token_life(Some(Span::minutes(10))).is_ok());
+        let long = token_life(Some(Span::millis(600_001))).unwrap_err();
+        assert_eq!(
+            long.to_string(),
+            "valid_for: 600001 ms, 1 s to 10 minutes are accepted (absent = 10 minutes)"
+        );
+    }
 }

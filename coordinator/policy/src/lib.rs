@@ -26,6 +26,8 @@ pub mod session;
 pub mod submission;
 pub mod target;
 mod time;
+#[cfg(test)]
+mod world;
 
 pub use delivery::{Outbox, Plan, Waiting};
 pub use mailbox::{Full, Limits, Mailbox, Sequence, Slot};

@@ -66,3 +66,40 @@ pub fn given_up() -> Option<Hop> {
     let reason = Word::new("device-silent").ok()?;
     Some(Hop::Dropped { reason })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Span;
+
+    #[test]
+    fn what_is_due_when() {
+        let expires = Wall::from_millis(1_000);
+        let next = expires.after(bounds::SILENCE);
+        let closed = Wall::from_millis(500);
+        let end = closed.after(Span::hours(24));
+        let before = |at: Wall| Wall::from_millis(at.as_millis() - 1);
+        let open = Life {
+            expires,
+            closed: None,
+        };
+        let done = Life {
+            expires,
+            closed: Some(closed),
+        };
+        let table = [
+            (open, before(expires), Due::Wait(expires)),
+            (open, expires, Due::Expire { next }),
+            (open, before(next), Due::Expire { next }),
+            (open, next, Due::GiveUp),
+            (done, expires, Due::Wait(end)),
+            (done, before(end), Due::Wait(end)),
+            (done, end, Due::Remove),
+            (done, next, Due::Remove),
+        ];
+        for (life, now, expected) in table {
+            assert_eq!(life.due(now), expected, "{life:?} at {now:?}");
+        }
+        assert!(given_up().is_some_and(|hop| hop.is_terminal()));
+    }
+}

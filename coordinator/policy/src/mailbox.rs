@@ -173,3 +173,94 @@ pub fn reserve_all<'a>(
         .map(|(device, mailbox)| mailbox.reserve(*device, length, limits))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const DEVICE: DeviceId = DeviceId::from_bytes([1; 16]);
+    const LIMITS: Limits = Limits {
+        mailbox_count: 3,
+        mailbox_bytes: 100,
+    };
+
+    #[test]
+    fn a_mailbox_at_its_bounds() {
+        // (count, bytes, length of the push) -> accepted
+        let table = [
+            ((0, 0, 100), true),
+            ((0, 0, 101), false),
+            ((2, 99, 1), true),
+            ((2, 99, 2), false),
+            ((3, 3, 1), false),
+            ((4, 3, 1), false),
+            ((2, u64::MAX, 1), false),
+        ];
+        for ((count, bytes, length), accepted) in table {
+            let mailbox = Mailbox::new(Sequence(9), count, bytes);
+            let room = mailbox.room(DEVICE, length, &LIMITS);
+            assert_eq!(room.is_ok(), accepted, "{count} {bytes} {length}");
+        }
+        let full = Mailbox::new(Sequence(9), 3, 3).room(DEVICE, 1, &LIMITS);
+        assert_eq!(
+            full.unwrap_err().to_string(),
+            "the mailbox of device 01010101-0101-0101-0101-010101010101 holds 3 pushes, at most 3 may wait; send again when the device has taken some"
+        );
+    }
+
+    #[test]
+    fn a_place_is_given_once() {
+        let mut mailbox = Mailbox::default();
+        let first = mailbox.reserve(DEVICE, 10, &LIMITS).unwrap();
+        assert_eq!(first.sequence, Sequence(1));
+        mailbox.release(10);
+        assert_eq!((mailbox.count(), mailbox.bytes()), (0, 0));
+        let second = mailbox.reserve(DEVICE, 10, &LIMITS).unwrap();
+        assert_eq!(second.sequence, Sequence(2));
+    }
+
+    #[test]
+    fn a_selector_is_accepted_for_all_or_for_none() {
+        let id = |n: u8| DeviceId::from_bytes([n; 16]);
+        let mut free = Mailbox::default();
+        let mut full = Mailbox::new(Sequence(4), 3, 3);
+        let both = [(id(1), &mut free), (id(2), &mut full)];
+        let refused = reserve_all(both, 1, &LIMITS).unwrap_err();
+        assert!(matches!(refused, Full::Count { device, .. } if device == id(2)));
+        assert_eq!(free, Mailbox::default());
+        full.release(1);
+        let both = [(id(1), &mut free), (id(2), &mut full)];
+        let slots = reserve_all(both, 1, &LIMITS).unwrap();
+        let places: Vec<_> = slots.iter().map(|slot| slot.sequence.0).collect();
+        assert_eq!(places, [1, 4]);
+        assert_eq!(reserve_all(std::iter::empty(), 1, &LIMITS).unwrap(), []);
+    }
+
+    proptest! {
+        #[test]
+        fn a_mailbox_never_passes_its_bounds(
+            steps in proptest::collection::vec((any::<bool>(), 1_u64..120), 0..200),
+        ) {
+            let mut mailbox = Mailbox::default();
+            let mut there = Vec::new();
+            let mut last = 0;
+            for (add, length) in steps {
+                if add {
+                    if let Ok(slot) = mailbox.reserve(DEVICE, length, &LIMITS) {
+                        prop_assert!(slot.sequence.0 > last);
+                        last = slot.sequence.0;
+                        there.push(length);
+                    }
+                } else if let Some(length) = there.pop() {
+                    mailbox.release(length);
+                }
+                prop_assert_eq!(mailbox.count() as usize, there.len());
+                prop_assert_eq!(mailbox.bytes(), there.iter().sum::<u64>());
+                prop_assert!(mailbox.count() <= LIMITS.mailbox_count);
+                prop_assert!(mailbox.bytes() <= LIMITS.mailbox_bytes);
+            }
+        }
+    }
+}

@@ -140,3 +140,111 @@ impl Stage {
 pub fn fresh(sequence: u64, durable_through: u64) -> bool {
     sequence > durable_through
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn started(run: u64, attempt: u32) -> Hop {
+        Hop::Started { run, attempt }
+    }
+
+    fn finished() -> Hop {
+        Hop::Finished {
+            run: 1,
+            attempt: 1,
+            outcome: Word::new("completed").unwrap(),
+        }
+    }
+
+    fn dropped() -> Hop {
+        Hop::Dropped {
+            reason: Word::new("no-handler").unwrap(),
+        }
+    }
+
+    fn at(starts: u32) -> Stage {
+        Stage::Started {
+            run: 1,
+            attempt: 1,
+            starts,
+        }
+    }
+
+    #[test]
+    fn the_full_table() {
+        let stages = [
+            Stage::Accepted,
+            Stage::Delivered,
+            at(1),
+            at(bounds::STARTS),
+            Stage::Closed,
+        ];
+        let hops = [
+            Hop::Accepted,
+            Hop::Delivered,
+            started(1, 1),
+            started(2, 1),
+            started(1, 2),
+            finished(),
+            Hop::Expired,
+            dropped(),
+        ];
+        let mut table = String::new();
+        for stage in stages {
+            writeln!(table, "{stage:?}").unwrap();
+            for hop in &hops {
+                match stage.advance(hop) {
+                    Some(after) => writeln!(table, "    {hop:?} -> {after:?}").unwrap(),
+                    None => writeln!(table, "    {hop:?} changes nothing").unwrap(),
+                }
+            }
+        }
+        insta::assert_snapshot!(table);
+    }
+
+    fn any_hop() -> impl Strategy<Value = Hop> {
+        prop_oneof![
+            Just(Hop::Accepted),
+            Just(Hop::Delivered),
+            (1_u64..4, 1_u32..4).prop_map(|(run, attempt)| started(run, attempt)),
+            Just(finished()),
+            Just(Hop::Expired),
+            Just(dropped()),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn one_terminal_and_nothing_after_it(hops in proptest::collection::vec(any_hop(), 0..60)) {
+            let mut stage = Stage::Accepted;
+            let mut recorded = Vec::new();
+            for hop in &hops {
+                if let Some(after) = stage.advance(hop) {
+                    prop_assert_eq!(after.is_closed(), hop.is_terminal());
+                    stage = after;
+                    recorded.push(hop.clone());
+                }
+            }
+            let terminals = recorded.iter().filter(|hop| hop.is_terminal()).count();
+            prop_assert_eq!(terminals, usize::from(stage.is_closed()));
+            prop_assert_eq!(terminals > 0, hops.iter().any(Hop::is_terminal));
+            if let Some(place) = recorded.iter().position(Hop::is_terminal) {
+                prop_assert_eq!(place + 1, recorded.len());
+            }
+        }
+    }
+
+    #[test]
+    fn a_repeat_of_the_sequence_is_not_fresh() {
+        for (sequence, through, expected) in
+            [(1, 0, true), (1, 1, false), (0, 0, false), (9, 8, true)]
+        {
+            assert_eq!(fresh(sequence, through), expected);
+        }
+    }
+}

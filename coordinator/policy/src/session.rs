@@ -68,3 +68,40 @@ pub fn probed(answered: bool) -> Result<Arrival, AlreadyThere> {
 pub fn is_dead(silent: Span, ping: Span) -> bool {
     silent.as_millis() >= ping.as_millis().saturating_mul(bounds::SILENT_PINGS)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn which_session_stays() {
+        let presence = |boot: &str, store: &str| Presence {
+            boot: boot.to_owned(),
+            store: store.to_owned(),
+        };
+        let there = presence("boot-1", "store-1");
+        let ping = Span::seconds(15);
+        let lately = Span::millis(44_999);
+        let dead = Span::seconds(45);
+        let table = [
+            ("boot-1", "store-1", lately, Arrival::Replace),
+            ("boot-1", "store-2", lately, Arrival::Probe),
+            ("boot-2", "store-1", lately, Arrival::Probe),
+            ("boot-2", "store-2", lately, Arrival::Probe),
+            ("boot-1", "store-1", dead, Arrival::Replace),
+            ("boot-1", "store-2", dead, Arrival::Replace),
+            ("boot-2", "store-2", dead, Arrival::Replace),
+        ];
+        for (boot, store, silent, expected) in table {
+            let newcomer = presence(boot, store);
+            assert_eq!(
+                arrival(Some((&there, silent)), &newcomer, ping),
+                expected,
+                "{boot} {store} {silent:?}"
+            );
+        }
+        assert_eq!(arrival(None, &there, ping), Arrival::Begin);
+        assert_eq!(probed(false), Ok(Arrival::Replace));
+        assert_eq!(probed(true), Err(AlreadyThere));
+    }
+}

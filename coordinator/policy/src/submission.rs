@@ -155,3 +155,105 @@ fn life(asked: Option<Span>) -> Result<Span, Violation> {
     }
     Ok(life)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Wall = Wall::from_millis(1_000_000);
+    const DEVICE: &str = "01939a5c-7b2e-7c4d-8f10-2a3b4c5d6e7f";
+
+    fn good() -> Request<Vec<u8>> {
+        Request {
+            app: "photos".to_owned(),
+            device: Some(DEVICE.to_owned()),
+            selector: None,
+            payload: vec![1],
+            time_to_live: None,
+            deduplication_key: String::new(),
+        }
+    }
+
+    fn fields(request: Request<Vec<u8>>) -> Vec<&'static str> {
+        match Submission::check(request, NOW) {
+            Ok(_) => Vec::new(),
+            Err(violations) => violations.iter().map(|violation| violation.field).collect(),
+        }
+    }
+
+    #[test]
+    fn a_good_push_passes_with_the_defaults() {
+        let submission = Submission::check(good(), NOW).unwrap();
+        assert_eq!(submission.expires, NOW.after(Span::days(3)));
+        assert_eq!(submission.deduplication_key, None);
+        let device = DeviceId::parse(DEVICE).unwrap();
+        assert_eq!(submission.target, Target::Device(device));
+    }
+
+    #[test]
+    fn every_field_at_its_bounds() {
+        type Edit = fn(&mut Request<Vec<u8>>);
+        let table: [(Edit, &[&str]); 20] = [
+            (|r| r.payload = vec![0; 5_000], &[]),
+            (|r| r.payload = vec![0; 5_001], &["payload"]),
+            (|r| r.payload.clear(), &["payload"]),
+            (|r| r.app = "a".repeat(64), &[]),
+            (|r| r.app = "a".repeat(65), &["app"]),
+            (|r| r.app.clear(), &["app"]),
+            (|r| r.app = "a/b".to_owned(), &["app"]),
+            (|r| r.time_to_live = Some(Span::seconds(1)), &[]),
+            (
+                |r| r.time_to_live = Some(Span::millis(999)),
+                &["time_to_live"],
+            ),
+            (|r| r.time_to_live = Some(Span::days(28)), &[]),
+            (
+                |r| r.time_to_live = Some(Span::millis(28 * 86_400_000 + 1)),
+                &["time_to_live"],
+            ),
+            (|r| r.deduplication_key = "k".repeat(64), &[]),
+            (
+                |r| r.deduplication_key = "k".repeat(65),
+                &["deduplication_key"],
+            ),
+            (|r| r.device = None, &["target"]),
+            (|r| r.device = Some("photos".to_owned()), &["device"]),
+            (|r| r.selector = Some(Vec::new()), &["target"]),
+            (
+                |r| (r.device, r.selector) = (None, Some(Vec::new())),
+                &["selector.labels"],
+            ),
+            (
+                |r| {
+                    r.device = None;
+                    r.selector = Some(vec![("site".to_owned(), "north".to_owned())]);
+                },
+                &[],
+            ),
+            (
+                |r| {
+                    r.payload.clear();
+                    r.app.clear();
+                },
+                &["app", "payload"],
+            ),
+            (|r| *r = Request::default(), &["app", "target", "payload"]),
+        ];
+        for (place, (edit, expected)) in table.iter().enumerate() {
+            let mut request = good();
+            edit(&mut request);
+            assert_eq!(fields(request), *expected, "case {place}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_the_value_and_the_limit() {
+        let mut request = good();
+        request.payload = vec![0; 5_001];
+        let violations = Submission::check(request, NOW).unwrap_err();
+        assert_eq!(
+            violations[0].to_string(),
+            "payload: 5001 bytes, 1 to 5000 are accepted"
+        );
+    }
+}

@@ -167,3 +167,92 @@ impl ShardId {
         Self(u16::try_from(place).unwrap_or(0))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        let own = |(k, v): &(&str, &str)| ((*k).to_owned(), (*v).to_owned());
+        pairs.iter().map(own).collect()
+    }
+
+    fn device(own: &[(&str, &str)]) -> Labels {
+        Labels::of_device(pairs(own)).unwrap()
+    }
+
+    #[test]
+    fn the_operators_labels_win() {
+        let operator = device(&[("site", "north")]);
+        let own = device(&[("site", "south"), ("os", "linux")]);
+        let effective = Labels::effective(&operator, &own);
+        assert_eq!(effective, device(&[("os", "linux"), ("site", "north")]));
+    }
+
+    #[test]
+    fn a_selector_wants_all_its_labels() {
+        let id = DeviceId::from_bytes([1; 16]);
+        let labels = device(&[("site", "north"), ("os", "linux")]);
+        let cases: [(&[(&str, &str)], bool); 5] = [
+            (&[("site", "north")], true),
+            (&[("site", "north"), ("os", "linux")], true),
+            (&[("site", "south")], false),
+            (&[("site", "north"), ("os", "bsd")], false),
+            (&[("room", "4")], false),
+        ];
+        for (wanted, expected) in cases {
+            let selector = Target::Selector(Labels::of_selector(pairs(wanted)).unwrap());
+            assert_eq!(selector.matches(id, &labels), expected, "{wanted:?}");
+        }
+        assert!(Target::Device(id).matches(id, &Labels::default()));
+        assert!(!Target::Device(DeviceId::from_bytes([2; 16])).matches(id, &labels));
+    }
+
+    #[test]
+    fn labels_at_their_bounds() {
+        let many = |n: usize| (0..n).map(|i| (format!("k{i}"), "v".to_owned()));
+        assert!(Labels::of_device(many(bounds::LABELS)).is_ok());
+        assert!(Labels::of_device(many(bounds::LABELS + 1)).is_err());
+        assert!(Labels::of_device(many(0)).is_ok());
+        assert!(Labels::of_selector(many(bounds::SELECTOR_LABELS)).is_ok());
+        assert_eq!(
+            Labels::of_selector(many(9)).unwrap_err().to_string(),
+            "9 labels, 1 to 8 are accepted"
+        );
+        assert!(Labels::of_selector(many(0)).is_err());
+        let long = "x".repeat(bounds::LABEL_TEXT);
+        assert!(Labels::of_device(pairs(&[(&long, &long)])).is_ok());
+        let longer = "x".repeat(bounds::LABEL_TEXT + 1);
+        for (key, value) in [
+            (longer.as_str(), "v"),
+            ("k", longer.as_str()),
+            ("", "v"),
+            ("k", ""),
+            ("k\n", "v"),
+            ("k", "\u{1b}[2J"),
+        ] {
+            assert!(
+                Labels::of_device(pairs(&[(key, value)])).is_err(),
+                "{key:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn devices_spread_over_the_shards_and_stay() {
+        let mut counts = [0_u32; 8];
+        for n in 0..8_000_u64 {
+            let mut bytes = [0; 16];
+            bytes[8..].copy_from_slice(&n.to_be_bytes());
+            let shard = ShardId::of(DeviceId::from_bytes(bytes), 8);
+            counts[usize::from(shard.0)] += 1;
+        }
+        assert!(
+            counts.iter().all(|count| (900..1_100).contains(count)),
+            "{counts:?}"
+        );
+        // Written down: a build that hashed otherwise would give devices other owners.
+        assert_eq!(ShardId::of(DeviceId::from_bytes([7; 16]), 16), ShardId(5));
+        assert_eq!(ShardId::of(DeviceId::from_bytes([7; 16]), 0), ShardId(0));
+    }
+}
