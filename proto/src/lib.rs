@@ -13,10 +13,11 @@ pub mod problem;
 pub mod time;
 
 macro_rules! generated {
-    ($(#[$doc:meta])* $area:ident, $package:tt) => {
+    ($(#[$doc:meta])* $area:ident, $package:tt $(, $lint:path)?) => {
         $(#[$doc])*
         pub mod $area {
             /// Version 1.
+            $(#[expect($lint, reason = "generated: a run is told whole when it ends")])?
             #[expect(
                 missing_docs,
                 unused_qualifications,
@@ -45,7 +46,7 @@ generated! {
 }
 generated! {
     /// `lull.local.v1`: the node's own Unix socket.
-    local, "lull.local.v1"
+    local, "lull.local.v1", clippy::large_enum_variant
 }
 
 /// The compiled descriptors of all areas, for gRPC reflection.
