@@ -9,7 +9,7 @@ import json
 import os
 import sys
 
-from evidence import CoordinatorStore, NodeStore, TERMINAL, alive, boot_id, cages, millis, sha256
+from evidence import CoordinatorStore, NodeStore, TERMINAL, alive, boot_id, cages, mentioning, millis, sha256
 
 CLAIMS = []
 
@@ -291,6 +291,8 @@ def left(e):
     ]
     living = [process for process in processes if alive(process)]
     assert processes and not living, f"alive: {living}"
+    started = mentioning(e.state + "/")
+    assert not started, f"started from the state folder and alive: {started}"
     inhabited = []
     for cage in cages(e.report["cage"]):
         for folder, _, files in os.walk(cage):

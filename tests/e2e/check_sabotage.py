@@ -15,7 +15,8 @@ from check_demo import judge
 CASES = [
     ("limits", {"stubborn", "glutton"}, {"enrolment", "photos", "condition", "arrived", "adoption"}),
     ("deduplication", {"accepted", "arrived"}, {"enrolment", "photos", "stubborn", "glutton", "adoption"}),
-    ("before-commit", {"outage", "arrived"}, {"enrolment", "photos", "stubborn", "glutton", "adoption"}),
+    # A push that is not durable when it is answered cannot be followed at once either, so photos may fail.
+    ("before-commit", {"outage", "arrived"}, {"enrolment", "stubborn", "glutton", "adoption"}),
 ]
 # The demonstration takes a minute; a run that is not ended and a store that is slow are waited for.
 DEADLINE = 400

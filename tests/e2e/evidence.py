@@ -91,11 +91,12 @@ class CoordinatorStore:
         return self.db.execute("SELECT count(*) FROM mail").fetchone()[0]
 
     def receipts(self, push_id):
-        """The receipts of a push, in the order in which they became durable."""
-        rows = self.db.execute(
-            "SELECT * FROM receipt WHERE push = ? ORDER BY ordinal", (uuid.UUID(push_id).bytes,)
-        )
-        return [
+        """The receipts of a push to one device, in the order in which they became durable. Its acceptance is the push's own row."""
+        key = (uuid.UUID(push_id).bytes,)
+        rows = self.db.execute("SELECT accepted FROM push WHERE id = ?", key)
+        accepted = [{"hop": "accepted", "at": row["accepted"], "run": 0, "word": ""} for row in rows]
+        rows = self.db.execute("SELECT * FROM receipt WHERE push = ? ORDER BY ordinal", key)
+        return accepted + [
             {
                 "device": str(uuid.UUID(bytes=row["device"])),
                 "hop": HOPS.get(row["hop"], row["hop"]),
@@ -133,19 +134,33 @@ class NodeStore:
 
 
 def alive(process):
-    """Whether the process with this id and this start time is in the process table."""
+    """Whether the process with this id and this start time runs; one that has ended and awaits its parent does not."""
     try:
         with open(f"/proc/{process['pid']}/stat", encoding="utf-8", errors="replace") as file:
             fields = file.read().rsplit(")", 1)[1].split()
     except (OSError, IndexError):
         return False
-    return int(fields[19]) == process["start_time"]
+    return int(fields[19]) == process["start_time"] and fields[0] not in "ZX"
 
 
 def boot_id():
     """This boot."""
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
         return file.read().strip()
+
+
+def mentioning(text):
+    """Processes, but this one, whose command line holds a text: whose program or socket is in some folder, say."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                words = file.read().split(b"\0")
+        except OSError:
+            continue
+        if int(pid) != os.getpid() and any(word.startswith(text.encode()) for word in words):
+            found.append((int(pid), b" ".join(words).decode(errors="replace").strip()))
+    return found
 
 
 def cages(name):

@@ -38,7 +38,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "DIR", env = "LULL_STATE")]
     pub(crate) state: Option<PathBuf>,
     /// The socket of this machine's node [default: that of `lull up`, else /run/lull/local.sock].
-    #[arg(long, global = true, value_name = "PATH", env = "LULL_NODE_SOCKET")]
+    #[arg(long, global = true, value_name = "PATH", env = "LULL_LOCAL_SOCKET")]
     pub(crate) node_socket: Option<PathBuf>,
     /// The coordinator's fleet listener [default: that of `lull up`].
     #[arg(

@@ -4,7 +4,6 @@
 //! the report holds what somebody else needs to judge it anew (`tests/e2e/check_demo.py`).
 
 mod adoption;
-mod cages;
 mod condition;
 mod enrolment;
 mod limits;
@@ -22,9 +21,10 @@ use crate::failure::Failure;
 use crate::locate::default_state;
 use crate::output::Output;
 use crate::up::EndSignal;
-use crate::up::folder;
 use crate::up::pair::Pair;
 use crate::up::settings::cage;
+use crate::up::{cages, folder, manifests, samples};
+use crate::words::count;
 use network::Namespace;
 use report::Report;
 use seat::Seat;
@@ -63,7 +63,7 @@ fn fresh_folder(global: &Global) -> Result<PathBuf, Failure> {
 }
 
 async fn show(path: &Path, namespace: Namespace, up: &Up, output: &Output) -> Result<(), Failure> {
-    let mut pair = Pair::new(folder::take(path)?);
+    let mut pair = Pair::new(folder::take(path)?)?;
     let mut report = Report::new(&pair, namespace);
     for note in &pair.held().notes {
         output.note(format!("note: {note}"));
@@ -101,8 +101,7 @@ async fn steps(
     if namespace == Namespace::Own {
         network::loopback_up().await?;
     }
-    let photos_folder = pair.folder().0.join("data/photos");
-    photos::make_files(&photos_folder)
+    samples::make(&manifests::photos_folder(pair.folder()))
         .map_err(|error| Failure::internal("cannot make the photos", &error.into()))?;
     let waiting = output.waiting("a node joins");
     if !take(enrolment::run(pair).await) || !take(enrolment::install(pair).await) {
@@ -142,21 +141,23 @@ async fn finish(pair: &mut Pair) -> Step {
     step.keep("node", node);
     step.keep("coordinator", coordinator);
     step.keep("launcher", launcher);
-    let swept = cages::sweep(&name);
+    let swept = cages::sweep(&name, launcher);
     let result = pair.end_all().await;
     let left = [node, coordinator, launcher]
         .into_iter()
         .flatten()
         .filter(|one| one.alive())
         .count();
-    let agents: usize = cages::named(&name)
-        .iter()
-        .map(|cage| cages::processes(cage).len())
-        .sum();
+    let cages = cages::remove(&name);
     step.claim(
-        "no daemon and no agent is left",
-        left == 0 && agents == 0 && swept == 0,
-        format!("{left} daemons, {agents} agents left; {swept} agents had to be ended"),
+        "no daemon, no agent and no cage is left",
+        left == 0 && cages.is_empty() && swept == 0,
+        format!(
+            "{} and {} left; {} had to be ended",
+            count(left as u64, "daemon"),
+            count(cages.len() as u64, "cage"),
+            count(swept as u64, "agent")
+        ),
     );
     step.end(result)
 }

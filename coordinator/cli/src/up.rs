@@ -3,11 +3,13 @@
 //! Both are this executable, started anew; all their state is in one folder, and a second start on it goes on where the
 //! first one ended. Deliberately absent: anything that an installation needs (users, units, a certificate of your own).
 
+pub(crate) mod cages;
 pub(crate) mod daemon;
 pub(crate) mod folder;
 mod greet;
 pub(crate) mod manifests;
 pub(crate) mod pair;
+pub(crate) mod samples;
 pub(crate) mod settings;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -28,7 +30,7 @@ pub(crate) fn run(global: &Global, up: &Up, output: &Output) -> Result<(), Failu
 
 /// Starts both, stays until asked to end, ends both.
 async fn stay(global: &Global, output: &Output) -> Result<(), Failure> {
-    let mut pair = Pair::new(folder::take(&locate::state(global))?);
+    let mut pair = Pair::new(folder::take(&locate::state(global))?)?;
     let mut end = EndSignal::new()?;
     let stayed = tokio::select! {
         stayed = serve(&mut pair, output) => stayed,
@@ -45,11 +47,13 @@ async fn serve(pair: &mut Pair, output: &Output) -> Result<(), Failure> {
     }
     let waiting = output.waiting("starting the coordinator");
     let ready = pair.start_coordinator().await?;
-    if !is_enrolled(pair) {
+    if !crate::hidden::is_enrolled(pair.folder())? {
         waiting.say("enrolling the node");
         enrol(pair).await?;
     }
     waiting.say("starting the node");
+    samples::make(&manifests::photos_folder(pair.folder()))
+        .map_err(|error| Failure::internal("cannot make the photos", &error.into()))?;
     manifests::install(pair.held(), manifests::Set::FirstLook)?;
     pair.start_node().await?;
     let status = pair.connected().await?;
@@ -58,20 +62,19 @@ async fn serve(pair: &mut Pair, output: &Output) -> Result<(), Failure> {
     Err(pair.unexpected_end().await)
 }
 
-/// The node has an identity from an earlier start.
-fn is_enrolled(pair: &Pair) -> bool {
-    pair.folder().node().join("identity/device.json").exists()
-}
-
 /// Makes a token and has the node trade it for its identity.
 async fn enrol(pair: &Pair) -> Result<(), Failure> {
     let operator = pair.operator().await?;
-    let wanted = Enroll {
-        label: vec![("origin".to_owned(), "lull-up".to_owned())],
-        valid_for: None,
-    };
-    let token = crate::verb::create_token(&operator, wanted).await?;
-    crate::hidden::enroll(pair.folder(), &token.door_address, &token.token).await
+    let label = vec![("origin".to_owned(), "lull-up".to_owned())];
+    let token = crate::verb::create_token(
+        &operator,
+        Enroll {
+            label,
+            valid_for: None,
+        },
+    )
+    .await?;
+    pair.enrol(&token.door_address, &token.token).await
 }
 
 /// Ctrl-C, or a service manager's wish.

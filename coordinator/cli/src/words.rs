@@ -92,7 +92,11 @@ pub(crate) fn bytes(size: u64) -> String {
 
 /// A count with its noun.
 pub(crate) fn count(number: u64, noun: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
+    let plural = match number {
+        1 => "",
+        _ if noun.ends_with('s') => "es",
+        _ => "s",
+    };
     format!("{number} {noun}{plural}")
 }
 
@@ -110,6 +114,7 @@ mod tests {
         assert_eq!(bytes(33_554_432), "32.0 MiB");
         assert_eq!(count(1, "device"), "1 device");
         assert_eq!(count(0, "device"), "0 devices");
+        assert_eq!(count(2, "process"), "2 processes");
     }
 
     #[test]

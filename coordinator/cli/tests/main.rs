@@ -9,7 +9,7 @@ fn lull(arguments: &[&str]) -> (i32, String, String) {
         "LULL_STATE",
         "LULL_COORDINATOR",
         "LULL_IDENTITY",
-        "LULL_NODE_SOCKET",
+        "LULL_LOCAL_SOCKET",
     ] {
         command.env_remove(name);
     }

@@ -1,18 +1,19 @@
 //! Two agents that pass their limits, each ended by the node: `stubborn` by the clock, `glutton` by its memory cap, with
 //! a well-behaved neighbour beside it.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::cages::{self, MemorySeen};
 use super::seat::{PROMPT, Seat, WHOLE_RUN, completed, ending, show_chain};
 use super::step::Step;
 use crate::failure::Failure;
 use crate::proc::{Process, oom_kills};
+use crate::up::cages::{self, MemorySeen};
 use crate::up::daemon::until;
-use crate::up::manifests::GLUTTON_CAP;
+use crate::up::manifests::CAP;
 use crate::up::settings::cage;
 use crate::view::RunView;
 use crate::words::{bytes, count, exact};
@@ -63,13 +64,11 @@ async fn watch_stubborn(seat: &Seat, step: &mut Step) -> Result<(), Failure> {
     )
     .await?;
     step.keep("tree", &tree);
-    step.keep(
-        "in_cage",
-        cages
-            .iter()
-            .flat_map(|cage| cages::processes(cage))
-            .collect::<Vec<_>>(),
-    );
+    let inside: BTreeSet<Process> = cages
+        .iter()
+        .flat_map(|cage| cages::processes(cage))
+        .collect();
+    step.keep("in_cage", inside);
     let receipts = seat.receipts(&sent.push_id, WHOLE_RUN).await?;
     step.keep("receipts", &receipts);
     show_chain(step, &receipts);
@@ -221,14 +220,14 @@ fn judge_memory(step: &mut Step, run: &RunView, seen: &MemorySeen) {
     let limit = seen.limit();
     if limit.is_none() && outcome != "memory-quota-exceeded" {
         step.cannot(
-            format!("it is killed at its cap of {GLUTTON_CAP}"),
+            format!("it is killed at its cap of {CAP}"),
             format!("this machine gives no memory control group; it ended: {outcome}"),
         );
         return;
     }
     let peak = run.memory_peak.unwrap_or(0).max(seen.peak);
     step.claim(
-        format!("it is killed at its cap of {GLUTTON_CAP}"),
+        format!("it is killed at its cap of {CAP}"),
         outcome == "memory-quota-exceeded" && limit.is_none_or(|limit| peak <= limit),
         format!(
             "{outcome}, peak {}, the kernel's limit {}",

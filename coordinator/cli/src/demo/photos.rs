@@ -1,7 +1,6 @@
 //! A push runs `photo-sync` on real files.
 
 use std::fs;
-use std::path::Path;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::Serialize;
@@ -9,10 +8,8 @@ use serde::Serialize;
 use super::seat::{PROMPT, Seat, completed, ending, hops, show_chain};
 use super::step::Step;
 use crate::failure::Failure;
+use crate::up::{manifests, samples};
 use crate::words::{bytes, count};
-
-/// Sizes of the files: none, less than a block, odd, and some megabytes.
-const SIZES: [usize; 6] = [0, 1, 4_095, 100_003, 1_048_576, 5_000_011];
 
 #[derive(Debug, Serialize)]
 struct Copied {
@@ -24,25 +21,6 @@ struct Copied {
     sha256_to: Option<String>,
 }
 
-/// Makes the files that the app finds: known content, different in each.
-pub(super) fn make_files(folder: &Path) -> std::io::Result<()> {
-    fs::create_dir_all(folder)?;
-    for (number, size) in SIZES.into_iter().enumerate() {
-        let mut state = 0x9e37_79b9_u32.wrapping_mul(u32::try_from(number + 1).unwrap_or(1));
-        let content: Vec<u8> = std::iter::repeat_with(|| {
-            // xorshift: content that no compression and no gap in a file can imitate.
-            state ^= state << 13;
-            state ^= state >> 17;
-            state ^= state << 5;
-            state.to_le_bytes()[0]
-        })
-        .take(size)
-        .collect();
-        fs::write(folder.join(format!("photo-{:02}.raw", number + 1)), content)?;
-    }
-    Ok(())
-}
-
 /// Runs the step.
 pub(super) async fn run(seat: &Seat) -> Step {
     let mut step = Step::new("photos", "A push runs photo-sync on real files");
@@ -52,9 +30,9 @@ pub(super) async fn run(seat: &Seat) -> Step {
 
 async fn work(seat: &Seat, step: &mut Step) -> Result<(), Failure> {
     let sent = seat.send("photos", "sync now", "").await?;
+    step.keep("push_id", &sent.push_id);
     let receipts = seat.receipts(&sent.push_id, PROMPT).await?;
     show_chain(step, &receipts);
-    step.keep("push_id", &sent.push_id);
     step.keep("receipts", &receipts);
     step.claim(
         "the push is followed hop by hop to a completed run",
@@ -72,7 +50,7 @@ async fn work(seat: &Seat, step: &mut Step) -> Result<(), Failure> {
     let size = files.iter().map(|file| file.size).sum();
     step.claim(
         "each copy has the SHA-256 of its original",
-        same == files.len() && files.len() == SIZES.len(),
+        same == files.len() && files.len() == samples::SIZES.len(),
         format!(
             "{same} of {}, {}",
             count(files.len() as u64, "file"),
@@ -84,7 +62,7 @@ async fn work(seat: &Seat, step: &mut Step) -> Result<(), Failure> {
 }
 
 fn compare(seat: &Seat) -> std::io::Result<Vec<Copied>> {
-    let from = seat.folder.0.join("data/photos");
+    let from = manifests::photos_folder(&seat.folder);
     let to = seat
         .app_state("photos")
         .join(lull_examples::photo_sync::TARGET);

@@ -11,7 +11,7 @@ use crate::clock::wall;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::proc::{boot_id, kernel};
-use crate::up::manifests::GLUTTON_CAP;
+use crate::up::manifests::CAP;
 use crate::up::pair::Pair;
 use crate::up::settings::{cage, replace};
 
@@ -50,7 +50,7 @@ impl Report {
                 "logs": folder.logs(),
             },
             "cage": cage(&folder.0),
-            "glutton_cap": GLUTTON_CAP,
+            "glutton_cap": CAP,
             "sabotage": std::env::var("LULL_SABOTAGE").ok(),
         });
         let frame = if let Value::Object(frame) = frame {
@@ -94,7 +94,17 @@ impl Report {
     /// What it all came to.
     pub(super) fn verdict(&self, output: &Output) -> Result<(), Failure> {
         let tally = format!("{} of {} claims seen", self.seen, self.claims);
-        output.line(format!("\n{}", tally.bold()));
+        if output.json() {
+            output.record(&json!({
+                "type": "verdict",
+                "seen": self.seen,
+                "claims": self.claims,
+                "missed": self.missed,
+                "not_shown": self.not_shown,
+            }));
+        } else {
+            output.line(format!("\n{}", tally.bold()));
+        }
         if !self.missed.is_empty() {
             return Err(Failure::Refused(format!(
                 "not seen as claimed: {}; the lines with ✗ above say what was seen",

@@ -116,8 +116,13 @@ impl Step {
         (seen, self.claims.len())
     }
 
-    /// Shows the step to people.
+    /// Shows the step: to people, or as one line of JSON.
     pub(super) fn print(&self, output: &Output) {
+        if output.json() {
+            let step = self.report();
+            output.record(&serde_json::json!({ "type": "step", "name": self.name, "step": step }));
+            return;
+        }
         let took = self.took.map(exact).unwrap_or_default();
         output.line(format!("\n{} ({took})", self.title));
         for line in &self.lines {

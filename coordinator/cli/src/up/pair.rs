@@ -4,7 +4,9 @@ use std::ffi::OsStr;
 use std::time::Duration;
 
 use lull_proto::local::v1::{GetStatusRequest, GetStatusResponse};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{
+    Pid, Signal, WaitOptions, getpid, kill_process, set_child_subreaper, waitpid,
+};
 
 use super::daemon::{Daemon, until};
 use super::folder::HeldFolder;
@@ -32,14 +34,16 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
-    /// None of them runs yet.
-    pub(crate) fn new(held: HeldFolder) -> Self {
-        Self {
+    /// None of them runs yet. From here on a launcher whose node has gone is this process's child, and reaped by it.
+    pub(crate) fn new(held: HeldFolder) -> Result<Self, Failure> {
+        set_child_subreaper(Some(getpid()))
+            .map_err(|error| Failure::internal("cannot take on orphans", &error.into()))?;
+        Ok(Self {
             held,
             coordinator: None,
             node: None,
             launcher: None,
-        }
+        })
     }
 
     /// What is where.
@@ -78,7 +82,9 @@ impl Pair {
         });
         let ready = ready.await;
         self.coordinator = Some(daemon);
-        ready
+        let ready = ready?;
+        settings::keep_ports(self.folder(), &ready)?;
+        Ok(ready)
     }
 
     /// Connects to the coordinator as its operator.
@@ -88,6 +94,12 @@ impl Pair {
             causes: Vec::new(),
         })?;
         Coordinator::connect(&ready.fleet, &self.folder().operator()).await
+    }
+
+    /// Has the node trade a token for its identity; it need not run.
+    pub(crate) async fn enrol(&self, door: &str, token: &str) -> Result<(), Failure> {
+        let config = settings::node(self.folder())?;
+        crate::hidden::enroll(&config, door, token).await
     }
 
     /// Starts the node and waits until it answers.
@@ -221,7 +233,9 @@ impl Pair {
             kill_process(pid, Signal::TERM).ok();
         }
         until(LAUNCHER, "the launcher did not end", async || {
-            Ok((!launcher.alive()).then_some(()))
+            // Ours to reap where its node has gone; a launcher of an earlier start is somebody else's.
+            waitpid(pid, WaitOptions::NOHANG).ok();
+            Ok((!launcher.listed()).then_some(()))
         })
         .await
     }

@@ -3,18 +3,18 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
 use crate::locate::{Ready, StateFolder};
 
-#[derive(Debug, Serialize)]
-struct CoordinatorSettings<'a> {
-    state_dir: &'a Path,
-    fleet_address: &'a str,
-    door_address: &'a str,
+#[derive(Debug, Serialize, Deserialize)]
+struct CoordinatorSettings {
+    state_dir: PathBuf,
+    fleet_address: String,
+    door_address: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -30,24 +30,40 @@ struct CgroupSettings {
     name: String,
 }
 
-/// Writes `coordinator.toml`. The kernel chooses the ports at the first start; they are kept from then on, so that the
-/// node finds the coordinator again.
-pub(super) fn coordinator(folder: &StateFolder) -> Result<std::path::PathBuf, Failure> {
-    let before = Ready::read(&folder.ready());
-    let any = "127.0.0.1:0".to_owned();
-    let (fleet, door) = before.map_or((any.clone(), any), |ready| (ready.fleet, ready.door));
-    let settings = CoordinatorSettings {
-        state_dir: &folder.coordinator(),
-        fleet_address: &fleet,
-        door_address: &door,
-    };
-    let path = folder.0.join("coordinator.toml");
-    write(&path, &settings)?;
+/// Where the coordinator listens at its first start: the kernel chooses.
+const ANY_PORT: &str = "127.0.0.1:0";
+
+/// Writes `coordinator.toml` where there is none yet.
+pub(super) fn coordinator(folder: &StateFolder) -> Result<PathBuf, Failure> {
+    let path = coordinator_path(folder);
+    let kept = std::fs::read_to_string(&path).ok();
+    let kept = kept.and_then(|text| toml::from_str::<CoordinatorSettings>(&text).ok());
+    if kept.is_none_or(|kept| kept.state_dir != folder.coordinator()) {
+        write_coordinator(folder, ANY_PORT, ANY_PORT)?;
+    }
     Ok(path)
 }
 
+/// Keeps the ports that the kernel chose for the next start, so that the node finds the coordinator again.
+pub(super) fn keep_ports(folder: &StateFolder, ready: &Ready) -> Result<(), Failure> {
+    write_coordinator(folder, &ready.fleet, &ready.door)
+}
+
+fn coordinator_path(folder: &StateFolder) -> PathBuf {
+    folder.0.join("coordinator.toml")
+}
+
+fn write_coordinator(folder: &StateFolder, fleet: &str, door: &str) -> Result<(), Failure> {
+    let settings = CoordinatorSettings {
+        state_dir: folder.coordinator(),
+        fleet_address: fleet.to_owned(),
+        door_address: door.to_owned(),
+    };
+    write(&coordinator_path(folder), &settings)
+}
+
 /// Writes `node.toml`.
-pub(super) fn node(folder: &StateFolder) -> Result<std::path::PathBuf, Failure> {
+pub(super) fn node(folder: &StateFolder) -> Result<PathBuf, Failure> {
     let settings = NodeSettings {
         state_dir: &folder.node(),
         run_dir: &folder.run(),
@@ -116,11 +132,10 @@ mod tests {
     fn ports_are_kept_from_the_first_start_on() {
         let state = tempfile::tempdir().unwrap();
         let folder = StateFolder(state.path().to_owned());
-        fs::create_dir(folder.coordinator()).unwrap();
         let first = fs::read_to_string(coordinator(&folder).unwrap()).unwrap();
         assert!(first.contains("fleet_address = \"127.0.0.1:0\""), "{first}");
         let ready = r#"{"fleet":"127.0.0.1:4001","door":"127.0.0.1:4002","pid":7}"#;
-        fs::write(folder.ready(), ready).unwrap();
+        keep_ports(&folder, &serde_json::from_str(ready).unwrap()).unwrap();
         let second = fs::read_to_string(coordinator(&folder).unwrap()).unwrap();
         assert!(
             second.contains("fleet_address = \"127.0.0.1:4001\""),

@@ -1,6 +1,6 @@
-//! Control groups as the kernel shows them, read by the demonstration itself, so that it need not believe the node.
+//! Control groups as the kernel shows them, read by this program itself, so that it need not believe the node.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ const ROOT: &str = "/sys/fs/cgroup";
 const DEPTH: usize = 8;
 
 /// Every folder below the mounted hierarchies that has this name.
-pub(super) fn named(name: &str) -> Vec<PathBuf> {
+pub(crate) fn named(name: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     search(Path::new(ROOT), name, DEPTH, &mut found);
     found
@@ -42,7 +42,7 @@ fn search(folder: &Path, name: &str, depth: usize, found: &mut Vec<PathBuf>) {
 }
 
 /// The folders of a run's cage in all hierarchies: those below `above` whose name is that of `cgroup`.
-pub(super) fn of_run(above: &str, cgroup: &str) -> Vec<PathBuf> {
+pub(crate) fn of_run(above: &str, cgroup: &str) -> Vec<PathBuf> {
     let Some(name) = cgroup.rsplit('/').find(|part| !part.is_empty()) else {
         return Vec::new();
     };
@@ -54,7 +54,7 @@ pub(super) fn of_run(above: &str, cgroup: &str) -> Vec<PathBuf> {
 }
 
 /// The processes in a cage and in those below it.
-pub(super) fn processes(cage: &Path) -> Vec<Process> {
+pub(crate) fn processes(cage: &Path) -> Vec<Process> {
     let mut pids: Vec<u32> = fs::read_to_string(cage.join("cgroup.procs"))
         .unwrap_or_default()
         .lines()
@@ -69,10 +69,17 @@ pub(super) fn processes(cage: &Path) -> Vec<Process> {
     all
 }
 
-/// Kills what is left in the cages of this name: only what was started below this demonstration's own node is there.
-pub(super) fn sweep(name: &str) -> usize {
+/// Kills what is left in the cages of this name but `spared`: only what was started below our own node is there.
+pub(crate) fn sweep(name: &str, spared: Option<Process>) -> usize {
+    let inside: BTreeSet<Process> = named(name)
+        .iter()
+        .flat_map(|cage| processes(cage))
+        .collect();
     let mut killed = 0;
-    for process in named(name).iter().flat_map(|cage| processes(cage)) {
+    for process in inside
+        .into_iter()
+        .filter(|process| Some(*process) != spared)
+    {
         let pid = i32::try_from(process.pid).ok().and_then(Pid::from_raw);
         if let Some(pid) = pid.filter(|_| process.alive())
             && kill_process(pid, Signal::KILL).is_ok()
@@ -83,15 +90,36 @@ pub(super) fn sweep(name: &str) -> usize {
     killed
 }
 
+/// Removes the cages of this name that nobody is in; says which are left.
+pub(crate) fn remove(name: &str) -> Vec<PathBuf> {
+    let mut left = Vec::new();
+    for cage in named(name) {
+        if !remove_tree(&cage) {
+            left.push(cage);
+        }
+    }
+    left
+}
+
+/// From the innermost out: the kernel refuses a group that holds processes or groups.
+fn remove_tree(cage: &Path) -> bool {
+    let below = fs::read_dir(cage).into_iter().flatten().flatten();
+    let folders = below.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    let emptied = folders
+        .map(|entry| remove_tree(&entry.path()))
+        .all(|removed| removed);
+    emptied && fs::remove_dir(cage).is_ok()
+}
+
 /// What the kernel's files said of a run's memory, the newest of each.
 #[derive(Debug, Clone, Default, Serialize)]
-pub(super) struct MemorySeen {
+pub(crate) struct MemorySeen {
     /// The files' last content, by path.
-    pub(super) files: BTreeMap<String, String>,
+    pub(crate) files: BTreeMap<String, String>,
     /// The most memory that was read, in bytes.
-    pub(super) peak: u64,
+    pub(crate) peak: u64,
     /// How often it was looked.
-    pub(super) looks: u64,
+    pub(crate) looks: u64,
 }
 
 /// Files that tell of memory: of version 1, then of version 2.
@@ -108,7 +136,7 @@ const MEMORY_FILES: [&str; 8] = [
 
 impl MemorySeen {
     /// Looks once; what cannot be read keeps what was read before.
-    pub(super) fn look(&mut self, cages: &[PathBuf]) {
+    pub(crate) fn look(&mut self, cages: &[PathBuf]) {
         self.looks += 1;
         for path in cages
             .iter()
@@ -127,7 +155,7 @@ impl MemorySeen {
     }
 
     /// The limit that the kernel was told, where its file was read.
-    pub(super) fn limit(&self) -> Option<u64> {
+    pub(crate) fn limit(&self) -> Option<u64> {
         let told = |(path, text): (&String, &String)| {
             let file = path.rsplit('/').next()?;
             matches!(file, "memory.limit_in_bytes" | "memory.max").then(|| text.parse().ok())?
