@@ -5,12 +5,16 @@
 
 pub mod clock;
 pub mod config;
+pub mod daemon;
 pub mod declared;
 pub mod descriptor;
 pub mod durable_file;
 pub mod engine;
+pub mod error_chain;
 pub mod folders;
+pub mod identity;
 pub mod keeper;
+pub mod link;
 pub mod local;
 pub mod manifest;
 pub mod ports;

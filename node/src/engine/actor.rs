@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
-use actix::{Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, WrapFuture as _};
+use actix::{
+    Actor, ActorContext as _, ActorFutureExt as _, AsyncContext as _, Context, Handler,
+    WrapFuture as _,
+};
 use lull_policy::{Caller, Event, Request};
 use tokio::sync::oneshot;
 
 use super::MAILBOX;
 use super::host::{Answered, Done, Host};
+use crate::error_chain::chain;
 use crate::ports::{EngineError, Look};
 use crate::retry::{self, Retry};
 use crate::store::{Batch, Contents, Store, StoreError};
@@ -81,7 +85,7 @@ impl EngineActor {
         }
         match batch {
             Some(batch) => self.commit(batch, context),
-            None if self.host.hold.is_quiet() || self.host.down => self.end(),
+            None if self.host.hold.is_quiet() || self.host.down => self.end(context),
             None => {}
         }
     }
@@ -109,7 +113,7 @@ impl EngineActor {
                 );
                 self.host.give_up();
                 self.reopen_after(&error, context);
-                self.end();
+                self.end(context);
             }
         }
     }
@@ -161,9 +165,11 @@ impl EngineActor {
         }
     }
 
-    fn end(&mut self) {
+    /// Whoever waits for the end is told, and the channels to the other parts are closed with the actor.
+    fn end(&mut self, context: &mut Context<Self>) {
         if let Some(done) = self.ending.take() {
             self.ended = true;
+            context.stop();
             done.send(()).ok();
         }
     }
@@ -231,16 +237,4 @@ impl Drop for PanicGuard {
 /// Ends the process where going on would leave limits unenforced. Nothing is lost that was promised: that is in the store.
 pub(super) fn end_process() -> ! {
     std::process::exit(BROKEN)
-}
-
-/// An error with its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        text.push_str(": ");
-        text.push_str(&source.to_string());
-        cause = source.source();
-    }
-    text
 }

@@ -1,6 +1,6 @@
 //! What is read from the machine for lists and status. Reads only; each runs where the machine lives, and is short.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use lull_policy::{
     AppId, Device, Explanation, Level, Now, PerMille, Registration, RegistrationId, TaskName,
@@ -19,24 +19,27 @@ const TASKS: usize = 32 * 128;
 /// Registrations, all or of one app.
 pub(super) fn tasks(device: &Device, now: Now, app: Option<&AppId>) -> Vec<wire::Task> {
     let running: BTreeSet<RegistrationId> = device.runs().map(|run| run.registration).collect();
-    device
+    let listed: Vec<&Registration> = device
         .registrations()
         .filter(|registration| app.is_none_or(|app| registration.app == *app))
         .take(TASKS)
-        .map(|registration| {
-            task(
-                device,
-                now,
-                registration,
-                running.contains(&registration.id),
-            )
-        })
-        .collect()
+        .collect();
+    // One explanation covers all registrations of a name; an app may have a hundred of one.
+    let names: BTreeSet<_> = listed.iter().map(|one| (&one.app, &one.name)).collect();
+    let explained = names
+        .into_iter()
+        .flat_map(|(app, name)| device.explain(now, app, name));
+    let explained: BTreeMap<RegistrationId, Explanation> =
+        explained.map(|one| (one.registration, one)).collect();
+    let tasks = listed.into_iter().map(|registration| {
+        let id = registration.id;
+        task(registration, explained.get(&id), running.contains(&id))
+    });
+    tasks.collect()
 }
 
-fn task(device: &Device, now: Now, registration: &Registration, running: bool) -> wire::Task {
+fn task(registration: &Registration, explained: Option<&Explanation>, running: bool) -> wire::Task {
     let waiting = registration.latch.is_some() || !registration.queue.is_empty();
-    let explained = explain(device, now, registration);
     let state = match (running, waiting, registration.spent) {
         (true, ..) => "running",
         (false, true, _) => "waiting",
@@ -44,15 +47,14 @@ fn task(device: &Device, now: Now, registration: &Registration, running: bool) -
         (false, false, false) => "idle",
     };
     let reasons = explained.iter().flat_map(|explained| &explained.reasons);
+    let conditions = registration.conditions.iter();
     wire::Task {
         id: registration.id.0,
         app: registration.app.to_string(),
         name: registration.name.to_string(),
         entry_point: registration.entry_point.to_string(),
         trigger: Some(trigger_out(registration.trigger)),
-        conditions: registration
-            .conditions
-            .iter()
+        conditions: conditions
             .map(|condition| condition_out(*condition).into())
             .collect(),
         state: state.to_owned(),
@@ -64,13 +66,6 @@ fn task(device: &Device, now: Now, registration: &Registration, running: bool) -
         next: explained.and_then(|explained| explained.next).map(moment),
         runs: registration.runs,
     }
-}
-
-fn explain(device: &Device, now: Now, registration: &Registration) -> Option<Explanation> {
-    let explained = device.explain(now, &registration.app, &registration.name);
-    explained
-        .into_iter()
-        .find(|one| one.registration == registration.id)
 }
 
 /// Explanations of one task, or of all of an app.
@@ -147,7 +142,7 @@ pub(super) fn refused(report: &ReloadReport) -> Vec<wire::RefusedManifest> {
 /// The device's status.
 pub(super) fn status(device: &Device, board: Status) -> wire::GetStatusResponse {
     let readings = readings(device, &board);
-    let mut counters: std::collections::HashMap<String, u64> = board
+    let mut counters: HashMap<String, u64> = board
         .counters
         .iter()
         .map(|(name, n)| ((*name).to_owned(), *n))

@@ -1,0 +1,430 @@
+//! The daemon: builds its parts in order, keeps them alive, and ends them in order.
+//!
+//! The launcher is there before the first thread; then the store, the engine, the supervisor, the watchers, the local API and the
+//! link. At the end calls are turned away, what was decided is committed, and agents go on under the launcher.
+//! Deliberately absent: what the parts do.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::Arbiter;
+use anyhow::Context as _;
+use lull_policy::{Event, Policy};
+use sd_notify::NotifyState;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+use crate::clock::{self, ClockRef};
+use crate::config::NodeConfig;
+use crate::engine::{self, EngineHandle, OrderQueues, Setting};
+use crate::error_chain::chain;
+use crate::folders::Folders;
+use crate::keeper::{self, Keeper};
+use crate::link::{self, Link};
+use crate::local::{Authority, Leases, Local, LocalSocket};
+use crate::manifest::{self, Catalog};
+use crate::ports::{AppSource as _, EngineRef, LinkOrder, RunOrder, look};
+use crate::status::StatusBoard;
+use crate::store::{Opened, Store, StoreConfig};
+use crate::supervisor::{Setup, Supervisor};
+use crate::{declared, watch};
+
+/// The store's file in the state folder.
+const STORE: &str = "store.sqlite3";
+
+/// Threads of the runtime. Everything but the engine, the store and the supervisor's blocking calls shares them; an idle node has
+/// nothing for them to do.
+const THREADS: usize = 2;
+
+/// Threads for calls that block on files: a handful of manifests, folders and launches at a time.
+const BLOCKING: usize = 16;
+
+/// How long the parts have to end once the engine has. What has not ended then is cut off; nothing that was promised is lost.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// How long the engine has to commit what it decided: the store's own patience, and its sync.
+const LAST_COMMIT: Duration = Duration::from_secs(10);
+
+/// How long the engine may take to answer the watchdog: half of the shortest usual limit of 10 s.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
+
+/// Runs the daemon until it is asked to end (SIGTERM, SIGINT). Blocks; builds its own runtime.
+///
+/// # Errors
+/// What kept it from starting, or a part that cannot be kept alive; agents go on under the launcher in both cases.
+pub fn run(config: NodeConfig) -> anyhow::Result<()> {
+    observe(&config.log.level)?;
+    let folders = Folders::take(&config.state_dir, &config.run_dir)?;
+    lull_launcher::spawn(&config.launcher_command, &config.launcher_socket())
+        .context("starting the launcher")?;
+    let clock: ClockRef = Arc::new(clock::System::new()?);
+    let catalog = Arc::new(Catalog::open(&config)?);
+    let store = StoreConfig::at(config.state_dir.join(STORE));
+    let opened = Store::open(store, Arc::clone(&clock))?;
+    let runtime = Arc::new(
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(THREADS)
+            .max_blocking_threads(BLOCKING)
+            .enable_all()
+            .build()
+            .context("building the runtime")?,
+    );
+    let pool = Arc::clone(&runtime);
+    let daemon = Daemon {
+        config: Arc::new(config),
+        clock,
+        catalog,
+        board: Arc::new(StatusBoard::new()),
+        ending: CancellationToken::new(),
+    };
+    let result = actix::System::with_tokio_rt(move || runtime).block_on(daemon.live(pool, opened));
+    drop(folders);
+    result
+}
+
+/// Says what happens on standard error: text for a person at a terminal, JSON for everything else.
+fn observe(level: &str) -> anyhow::Result<()> {
+    let quiet = "h2=warn,hyper=warn,hyper_util=warn,tower=warn,actix_rt=warn";
+    let filter = EnvFilter::try_new(format!("{quiet},{level}")).context("reading log.level")?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    let set = if std::io::IsTerminal::is_terminal(&std::io::stderr()) {
+        builder.try_init()
+    } else {
+        builder.json().try_init()
+    };
+    if let Err(error) = set {
+        // Whoever linked the daemon into its own program listens already.
+        tracing::debug!(%error, "events go to the subscriber that is there");
+    }
+    Ok(())
+}
+
+/// What all parts share.
+#[derive(Debug, Clone)]
+struct Daemon {
+    config: Arc<NodeConfig>,
+    clock: ClockRef,
+    catalog: Arc<Catalog>,
+    board: Arc<StatusBoard>,
+    ending: CancellationToken,
+}
+
+/// The parts that are alive, each with its name.
+#[derive(Debug, Default)]
+struct Parts {
+    /// End by themselves when the daemon does.
+    obliging: JoinSet<Ended>,
+    /// Wait for the outside (a folder, a coordinator) and are cut off: what they had not finished comes again.
+    waiting: JoinSet<Ended>,
+}
+
+/// A part and how it ended.
+type Ended = (&'static str, anyhow::Result<()>);
+
+impl Parts {
+    /// The next part that ends; never, if there is none.
+    async fn next(&mut self) -> Result<Ended, JoinError> {
+        tokio::select! {
+            Some(ended) = self.obliging.join_next() => ended,
+            Some(ended) = self.waiting.join_next() => ended,
+            else => std::future::pending().await,
+        }
+    }
+}
+
+impl Daemon {
+    async fn live(self, pool: Arc<Runtime>, opened: Opened) -> anyhow::Result<()> {
+        let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+        let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
+        let arbiter = Arbiter::with_tokio_rt(move || pool);
+        let incarnation = opened.contents.incarnation.to_string();
+        if let Some(aside) = &opened.contents.set_aside {
+            self.board.set_store_set_aside(aside.path.clone());
+        }
+        let (orders, queues) = engine::channels();
+        let setting = Setting {
+            clock: Arc::clone(&self.clock),
+            store: opened.store,
+            contents: opened.contents,
+            orders: orders.clone(),
+            board: Arc::clone(&self.board),
+        };
+        let engine =
+            EngineHandle::start(&arbiter.handle(), setting).context("starting the engine")?;
+        let mut parts = Parts::default();
+        let door = engine.door();
+        let starting = self.start(&door, orders, queues, incarnation, &mut parts);
+        let started = tokio::select! {
+            started = starting => started,
+            _ = terminate.recv() => Err(anyhow::anyhow!("asked to end before it was ready")),
+            _ = interrupt.recv() => Err(anyhow::anyhow!("asked to end before it was ready")),
+        };
+        let result = match started {
+            Ok(()) => {
+                tracing::info!(socket = %self.config.local_socket().display(), "the node is ready");
+                notify(&[NotifyState::Ready]);
+                tokio::select! {
+                    _ = terminate.recv() => Ok(()),
+                    _ = interrupt.recv() => Ok(()),
+                    ended = parts.next() => Err(too_early(ended)),
+                }
+            }
+            Err(error) => Err(error),
+        };
+        self.end(&engine, parts).await;
+        arbiter.stop();
+        result
+    }
+
+    /// Starts every part, in order: what others need comes first.
+    async fn start(
+        &self,
+        engine: &EngineRef,
+        orders: engine::Orders,
+        queues: OrderQueues,
+        incarnation: String,
+        parts: &mut Parts,
+    ) -> anyhow::Result<()> {
+        // The catalog first: a run may begin as soon as the machine knows which runs are held.
+        let catalog = Arc::clone(&self.catalog);
+        let report = tokio::task::spawn_blocking(move || catalog.reload())
+            .await
+            .context("reading the manifests")?;
+        for refused in &report.refused {
+            tracing::error!(manifest = %refused.path.display(), error = refused.error, "this manifest is refused");
+        }
+        self.start_supervisor(engine, queues.launches, queues.stops, parts)
+            .await?;
+        self.adopt_policy(engine).await?;
+        declared::install(engine, &report)
+            .await
+            .context("installing the apps")?;
+        let (config, door, board) = (
+            Arc::clone(&self.config),
+            Arc::clone(engine),
+            Arc::clone(&self.board),
+        );
+        let watching = async move { watch::run(&config, door, board, queues.watch).await };
+        spawn(&mut parts.obliging, "watchers", forever(watching));
+        self.start_local(engine, &orders, parts)?;
+        let following = manifest::follow(Arc::clone(&self.catalog), Arc::clone(engine));
+        spawn(&mut parts.waiting, "manifests", forever(following));
+        let linking = link::run(self.link(engine, queues.link, incarnation));
+        spawn(&mut parts.waiting, "link", forever(linking));
+        if let Some(limit) = sd_notify::watchdog_enabled() {
+            spawn(
+                &mut parts.obliging,
+                "watchdog",
+                watchdog(Arc::clone(engine), limit / 3, self.ending.clone()),
+            );
+        }
+        Ok(())
+    }
+
+    /// Connects to the launcher and tells the machine which runs it holds; from then on orders are carried out.
+    async fn start_supervisor(
+        &self,
+        engine: &EngineRef,
+        launches: mpsc::Receiver<RunOrder>,
+        stops: mpsc::Receiver<RunOrder>,
+        parts: &mut Parts,
+    ) -> anyhow::Result<()> {
+        let supervisor = Supervisor::start(Setup {
+            engine: Arc::clone(engine),
+            catalog: Arc::<Catalog>::clone(&self.catalog),
+            clock: Arc::clone(&self.clock),
+            board: Arc::clone(&self.board),
+            launcher_command: self.config.launcher_command.clone(),
+            launcher_socket: self.config.launcher_socket(),
+            cages: self.config.cgroup.name.clone(),
+        })
+        .await?;
+        let runs = supervisor.held();
+        engine
+            .commit(Event::RunsHeld { runs })
+            .await
+            .context("adopting the runs that live")?;
+        spawn(&mut parts.obliging, "supervisor", async move {
+            Ok(supervisor.serve(launches, stops).await?)
+        });
+        Ok(())
+    }
+
+    /// The file is the operator's word on figures; the machine is told what differs from what it knows.
+    async fn adopt_policy(&self, engine: &EngineRef) -> anyhow::Result<()> {
+        let known: Policy = look(engine, |device, _now| device.policy().clone()).await?;
+        if known == self.config.policy {
+            return Ok(());
+        }
+        let changed = Event::PolicyChanged(self.config.policy.clone());
+        engine
+            .commit(changed)
+            .await
+            .context("adopting the policy of the configuration")
+    }
+
+    fn start_local(
+        &self,
+        engine: &EngineRef,
+        orders: &engine::Orders,
+        parts: &mut Parts,
+    ) -> anyhow::Result<()> {
+        let owners: Arc<Catalog> = Arc::clone(&self.catalog);
+        let local = Local {
+            engine: Arc::clone(engine),
+            authority: Authority {
+                daemon_uid: rustix::process::geteuid().as_raw(),
+                cage: self.config.cgroup.name.clone(),
+                owners: Arc::<Catalog>::clone(&owners),
+            },
+            owners: Arc::<Catalog>::clone(&owners),
+            source: owners,
+            notices: orders.notices.clone(),
+            leases: Leases::default(),
+            board: Arc::clone(&self.board),
+            clock: Arc::clone(&self.clock),
+            ending: self.ending.clone(),
+        };
+        let path = self.config.local_socket();
+        // The first time here, so that a socket that cannot be had keeps the daemon from saying that it is ready.
+        let mut first = Some(LocalSocket::bind(&path)?);
+        let keeper = self.keeper();
+        spawn(&mut parts.obliging, "local-api", async move {
+            let kept = keeper.keep("local-api", || {
+                serve(local.clone(), first.take(), path.clone())
+            });
+            Ok(kept.await?)
+        });
+        Ok(())
+    }
+
+    fn link(
+        &self,
+        engine: &EngineRef,
+        orders: mpsc::Receiver<LinkOrder>,
+        store_incarnation: String,
+    ) -> Link {
+        Link {
+            identity_dir: self.config.identity_dir(),
+            place_file: self.config.state_dir.join("link.json"),
+            labels: self.config.device.labels.clone(),
+            boot: self.clock.boot(),
+            store_incarnation,
+            engine: Arc::clone(engine),
+            orders,
+            apps: self.catalog.subscribe(),
+            board: Arc::clone(&self.board),
+            times: link::Times::default(),
+        }
+    }
+
+    fn keeper(&self) -> Keeper {
+        Keeper {
+            clock: Arc::clone(&self.clock),
+            board: Arc::clone(&self.board),
+            ending: self.ending.clone(),
+            retry: keeper::RETRY,
+        }
+    }
+
+    /// Calls are turned away first, then the engine commits what it decided; the supervisor performs stops until then.
+    async fn end(&self, engine: &EngineHandle, mut parts: Parts) {
+        tracing::info!("the node is ending; agents go on under the launcher");
+        notify(&[NotifyState::Stopping]);
+        self.ending.cancel();
+        parts.waiting.shutdown().await;
+        if tokio::time::timeout(LAST_COMMIT, engine.end())
+            .await
+            .is_err()
+        {
+            tracing::error!("the last commit did not come to its end in time");
+        }
+        let gone = async { while parts.obliging.join_next().await.is_some() {} };
+        if tokio::time::timeout(FAREWELL, gone).await.is_err() {
+            tracing::warn!("a part did not end in time and is cut off");
+        }
+        parts.obliging.shutdown().await;
+        remove_socket(&self.config.local_socket());
+    }
+}
+
+fn spawn(
+    parts: &mut JoinSet<Ended>,
+    name: &'static str,
+    part: impl Future<Output = anyhow::Result<()>> + Send + 'static,
+) {
+    parts.spawn(async move { (name, part.await) });
+}
+
+/// A part that ends only with the daemon.
+async fn forever(part: impl Future<Output = ()>) -> anyhow::Result<()> {
+    part.await;
+    Ok(())
+}
+
+fn too_early(ended: Result<Ended, JoinError>) -> anyhow::Error {
+    match ended {
+        Ok((part, Err(error))) => error.context(format!("the part {part:?} of the daemon failed")),
+        Ok((part, Ok(()))) => anyhow::anyhow!("the part {part:?} of the daemon ended by itself"),
+        Err(panicked) => anyhow::Error::new(panicked).context("a part of the daemon panicked"),
+    }
+}
+
+/// Serves the local API once; a socket that cannot be had is the keeper's next attempt.
+async fn serve(local: Local, bound: Option<LocalSocket>, path: PathBuf) {
+    let socket = match bound.map_or_else(|| LocalSocket::bind(&path), Ok) {
+        Ok(socket) => socket,
+        Err(error) => {
+            tracing::error!(error = chain(&error), "the local API has no socket");
+            return;
+        }
+    };
+    if let Err(error) = local.serve(socket).await {
+        tracing::error!(error = chain(&error), "the local API failed");
+    }
+}
+
+/// Tells the service manager that the engine decides, as long as it does.
+async fn watchdog(
+    engine: EngineRef,
+    every: Duration,
+    ending: CancellationToken,
+) -> anyhow::Result<()> {
+    let mut ticks = tokio::time::interval(every);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = ending.cancelled() => return Ok(()),
+        }
+        let alive = tokio::time::timeout(SIGN_OF_LIFE, look(&engine, |_device, _now| ()));
+        match alive.await {
+            Ok(Ok(())) => notify(&[NotifyState::Watchdog]),
+            Ok(Err(error)) => tracing::warn!(%error, "the engine gave no sign of life"),
+            Err(_elapsed) => tracing::error!("the engine gave no sign of life in time"),
+        }
+    }
+}
+
+fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::warn!(%error, "the service manager could not be told");
+    }
+}
+
+/// A socket that nobody listens on would only puzzle.
+fn remove_socket(path: &Path) {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            tracing::warn!(%error, socket = %path.display(), "the socket could not be removed");
+        }
+        Ok(()) | Err(_) => {}
+    }
+}
