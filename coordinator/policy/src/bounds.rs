@@ -53,11 +53,12 @@ pub const IN_FLIGHT: usize = 1_024;
 /// Further ones are not recorded; the terminal receipt always is.
 pub const STARTS: u32 = 256;
 
-/// Devices whose receipts one step of the sweep closes or removes, so that no transaction is long.
-pub const SWEEP_DEVICES: u32 = 1_000;
+/// Devices of one push that one step of the sweep closes or removes. With [`SWEEP_PUSHES`], one step is at most what the
+/// store's writer takes at once, so that no sender waits behind it for long.
+pub const SWEEP_DEVICES: u32 = 128;
 
 /// Pushes that one step of the sweep looks at.
-pub const SWEEP_PUSHES: u32 = 256;
+pub const SWEEP_PUSHES: u32 = 64;
 
 /// How long a push is kept after its last device's terminal receipt, for `Get` and `Watch`.
 pub const KEPT_AFTER_END: Span = Span::hours(24);

@@ -91,7 +91,11 @@ pub(super) fn open(options: &Options) -> Result<Opened, OpenError> {
 
 /// Opens the file as the writer does; it was open before.
 pub(super) fn writer(path: &Path) -> rusqlite::Result<Connection> {
-    let db = Connection::open(path)?;
+    // Never made here: a file that vanished must not come back empty.
+    let db = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
     db.busy_timeout(PATIENCE)?;
     prepare_once(&db)?;
     db.pragma_update(None, "journal_mode", "WAL")?;

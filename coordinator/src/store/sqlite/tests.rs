@@ -94,7 +94,8 @@ fn a_newer_store_is_refused_and_not_touched() {
 
 #[test]
 fn a_damaged_store_is_set_aside_and_kept() {
-    let damages: [(&str, fn(Vec<u8>) -> Vec<u8>); 5] = [
+    type Damage = fn(Vec<u8>) -> Vec<u8>;
+    let damages: [(&str, Damage); 5] = [
         ("no database at all", |_| b"hello, this is text".repeat(99)),
         ("a zeroed header", |mut bytes| {
             bytes[..512].fill(0);
@@ -207,5 +208,102 @@ fn after_a_failed_commit_the_store_goes_on() {
         other.execute_batch("ROLLBACK").unwrap();
         let next = store.claim_shard(ShardId(1)).await.unwrap();
         assert_eq!(next, Epoch(epoch.0 + 1));
+    });
+}
+
+/// A full disk is told as such, and is over as soon as there is room: no restart.
+#[test]
+fn a_full_disk_is_named_and_not_for_ever() {
+    let folder = Folder::new();
+    let options = folder.options("db");
+    let opened = file::open(&options).unwrap();
+    let pages: i64 = opened
+        .connection
+        .query_row("PRAGMA page_count", [], |row| row.get(0))
+        .unwrap();
+    opened
+        .connection
+        .pragma_update(None, "max_page_count", pages)
+        .unwrap();
+    // The bound is the connection's own: the one that is opened after the failure has none.
+    let writer = Writer::start(&options.path, opened.connection).unwrap();
+    contract::run(async {
+        let big = |n: u8| {
+            Change::AddCertificate(crate::store::NewCertificate {
+                serial: vec![n; 100_000],
+                holder: crate::store::Holder::Device(DeviceId::from_bytes([n; 16])),
+                expires: Wall::from_millis(1),
+            })
+        };
+        let error = writer.commit(vec![big(1)]).await.unwrap_err();
+        assert!(matches!(error, StoreError::DiskFull { .. }), "{error}");
+        let outcomes = writer.commit(vec![big(2)]).await.unwrap();
+        assert!(matches!(outcomes[0], Outcome::Applied(_)));
+    });
+}
+
+/// A list that asks for what cannot be fails alone; those that were in its transaction are committed.
+#[test]
+fn one_bad_list_does_not_fail_its_neighbours() {
+    let folder = Folder::new();
+    let opened = file::open(&folder.options("db")).unwrap();
+    opened
+        .connection
+        .execute_batch("CREATE TRIGGER bad BEFORE INSERT ON certificate WHEN new.expires = 13 BEGIN SELECT raise(ABORT, 'bad'); END")
+        .unwrap();
+    let writer = Writer::start(&folder.0.path().join("db"), opened.connection).unwrap();
+    let list = |n: u64| {
+        vec![Change::AddCertificate(crate::store::NewCertificate {
+            serial: n.to_be_bytes().to_vec(),
+            holder: crate::store::Holder::Device(DeviceId::from_bytes([1; 16])),
+            expires: Wall::from_millis(n),
+        })]
+    };
+    // All are handed over before the first is answered, so that most share a transaction.
+    let answers: Vec<_> = (1..=20).map(|n| writer.commit(list(n))).collect();
+    contract::run(async {
+        for (n, answer) in (1..).zip(answers) {
+            assert_eq!(answer.await.is_ok(), n != 13, "{n}");
+        }
+    });
+}
+
+/// A file that is taken away while the store runs is not replaced by an empty one.
+#[test]
+fn a_file_that_vanished_is_not_made_anew() {
+    let folder = Folder::new();
+    let options = folder.options("db");
+    let opened = file::open(&options).unwrap();
+    let writer = Writer::start(&options.path, opened.connection).unwrap();
+    for name in folder.names() {
+        fs::remove_file(folder.0.path().join(name)).unwrap();
+    }
+    assert!(file::writer(&options.path).is_err());
+    assert!(!options.path.exists());
+    drop(writer);
+}
+
+/// The files as they are at any moment are what a killed process leaves: what was answered is in them.
+#[test]
+fn what_was_answered_is_in_the_files_at_once() {
+    let folder = Folder::new();
+    let options = folder.options("db");
+    let store = SqliteStore::open(&options).unwrap();
+    let base = fs::read(&options.path).unwrap();
+    contract::run(async {
+        for round in 1..=30_u64 {
+            // The last one is under way while the files are copied.
+            let answered = store.claim_shard(ShardId(1)).await.unwrap();
+            let under_way = store.claim_shard(ShardId(2));
+            let copy = Folder::new();
+            fs::write(copy.0.path().join("db"), &base).unwrap();
+            let log = fs::read(folder.0.path().join("db-wal")).unwrap();
+            fs::write(copy.0.path().join("db-wal"), log).unwrap();
+            let left = SqliteStore::open(&copy.options("db")).unwrap();
+            assert_eq!(left.set_aside(), None);
+            let next = left.claim_shard(ShardId(1)).await.unwrap();
+            assert_eq!((answered.0, next.0), (round, round + 1));
+            under_way.await.unwrap();
+        }
     });
 }

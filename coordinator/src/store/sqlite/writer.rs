@@ -118,13 +118,10 @@ struct Desk {
     books: Option<Books>,
 }
 
-/// What a list or a claim came to, kept until the transaction is durable.
-enum Done {
-    Commit(
-        oneshot::Sender<Result<Vec<Outcome>, StoreError>>,
-        Vec<Outcome>,
-    ),
-    Claim(oneshot::Sender<Result<Epoch, StoreError>>, Epoch),
+/// What an order came to, kept until the transaction is durable.
+enum Came {
+    Outcomes(Vec<Outcome>),
+    Epoch(Epoch),
 }
 
 impl Desk {
@@ -144,54 +141,45 @@ impl Desk {
     }
 
     fn commit(&mut self, batch: Vec<Order>) {
-        let mut done = Vec::with_capacity(batch.len());
-        let mut waiting = batch.into_iter();
-        let result = self.transact(&mut waiting, &mut done);
-        match result {
-            Ok(()) => done.into_iter().for_each(Done::answer),
-            Err(fault) => {
-                // Dropped, not retried: what the file holds is learnt by opening it again.
-                self.books = None;
-                let error = self.error(fault);
-                for done in done {
-                    done.fail(&error);
+        let fault = match self.transact(&batch) {
+            Ok(came) => {
+                for (order, came) in batch.into_iter().zip(came) {
+                    order.answer(came);
                 }
-                for order in waiting {
-                    order.fail(&error);
-                }
+                return;
             }
+            Err(fault) => fault,
+        };
+        // Dropped, not retried: what the file holds is learnt by opening it again.
+        self.books = None;
+        if batch.len() > 1 && is_of_one_list(&fault) {
+            // Nothing was committed, and one list must not fail the others: each has its own transaction now.
+            for order in batch {
+                self.commit(vec![order]);
+            }
+            return;
+        }
+        let error = self.error(fault);
+        for order in batch {
+            order.fail(&error);
         }
     }
 
-    fn transact(
-        &mut self,
-        waiting: &mut std::vec::IntoIter<Order>,
-        done: &mut Vec<Done>,
-    ) -> Result<(), Fault> {
+    fn transact(&mut self, batch: &[Order]) -> Result<Vec<Came>, Fault> {
         let books = match &mut self.books {
             Some(books) => books,
             closed => closed.insert(Books::open(file::writer(&self.path)?)?),
         };
         books.begin()?;
-        for order in waiting {
-            match order {
-                Order::Commit { changes, answer } => match books.apply(&changes) {
-                    Ok(outcomes) => done.push(Done::Commit(answer, outcomes)),
-                    Err(fault) => {
-                        done.push(Done::Commit(answer, Vec::new()));
-                        return Err(fault);
-                    }
-                },
-                Order::Claim { shard, answer } => match books.claim(shard) {
-                    Ok(epoch) => done.push(Done::Claim(answer, epoch)),
-                    Err(fault) => {
-                        done.push(Done::Claim(answer, Epoch(0)));
-                        return Err(fault);
-                    }
-                },
-            }
-        }
-        books.finish()
+        let came = batch
+            .iter()
+            .map(|order| match order {
+                Order::Commit { changes, .. } => books.apply(changes).map(Came::Outcomes),
+                Order::Claim { shard, .. } => books.claim(*shard).map(Came::Epoch),
+            })
+            .collect::<Result<_, Fault>>()?;
+        books.finish()?;
+        Ok(came)
     }
 
     fn error(&self, fault: Fault) -> StoreError {
@@ -207,6 +195,14 @@ impl Desk {
             },
             Fault::Row { table, what } => StoreError::BadRow { table, what },
         }
+    }
+}
+
+/// Whether the fault lies with what one list asks for, not with the file or the disk.
+fn is_of_one_list(fault: &Fault) -> bool {
+    match fault {
+        Fault::Row { .. } => true,
+        Fault::Sql(error) => error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation),
     }
 }
 
@@ -240,27 +236,23 @@ impl Order {
         }
     }
 
+    // A caller that went away learns nothing either way.
+
+    fn answer(self, came: Came) {
+        match (self, came) {
+            (Self::Commit { answer, .. }, Came::Outcomes(outcomes)) => {
+                drop(answer.send(Ok(outcomes)));
+            }
+            (Self::Claim { answer, .. }, Came::Epoch(epoch)) => drop(answer.send(Ok(epoch))),
+            // Dropping the sender answers `Ending`; `transact` gives each order its own kind.
+            (Self::Commit { .. }, Came::Epoch(_)) | (Self::Claim { .. }, Came::Outcomes(_)) => {}
+        }
+    }
+
     fn fail(self, error: &StoreError) {
-        // A caller that went away learns nothing either way.
         match self {
             Self::Commit { answer, .. } => drop(answer.send(Err(error.clone()))),
             Self::Claim { answer, .. } => drop(answer.send(Err(error.clone()))),
-        }
-    }
-}
-
-impl Done {
-    fn answer(self) {
-        match self {
-            Self::Commit(answer, outcomes) => drop(answer.send(Ok(outcomes))),
-            Self::Claim(answer, epoch) => drop(answer.send(Ok(epoch))),
-        }
-    }
-
-    fn fail(self, error: &StoreError) {
-        match self {
-            Self::Commit(answer, _) => drop(answer.send(Err(error.clone()))),
-            Self::Claim(answer, _) => drop(answer.send(Err(error.clone()))),
         }
     }
 }
