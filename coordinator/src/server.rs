@@ -165,6 +165,7 @@ impl Coordinator {
             watchers: Arc::clone(&watchers),
             clock: Arc::clone(&self.clock),
             callers: Arc::new(Callers::new(Arc::clone(&self.store))),
+            broadcasts: Arc::default(),
             expiries: Expiries::default(),
         };
         let sweep = Sweep {

@@ -16,6 +16,7 @@ use actix::Addr;
 use lull_fleet_policy::access::Caller;
 use lull_fleet_policy::{DeviceId, ShardId, Violation, Wall};
 use lull_proto::problem::{invalid, retry_later};
+use tokio::sync::Mutex;
 use tonic::{Code, Request, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
@@ -43,6 +44,8 @@ pub struct Services {
     pub clock: ClockRef,
     /// Who calls.
     pub callers: Arc<callers::Callers>,
+    /// One push to many devices at a time takes its places in all shards, so that all see them in the same order.
+    pub broadcasts: Arc<Mutex<()>>,
     /// Told of the expiry of each push that is accepted.
     pub expiries: crate::sweep::Expiries,
 }

@@ -34,6 +34,9 @@ pub(super) struct Device {
     pub(super) outstanding: u32,
     /// Of these, pushes that are not sent as soon as they are durable: those after them must not be either.
     pub(super) held: u32,
+    /// Pushes to many devices, this one among them, that have reserved a place and are not concluded: the places of others
+    /// must reach the store after theirs.
+    pub(super) frozen: u32,
     /// A commit may or may not have happened: nothing is decided until the mailbox is read anew.
     pub(super) stale: bool,
     /// That reading is under way.
@@ -120,6 +123,7 @@ impl Device {
             mailbox,
             outstanding: 0,
             held: 0,
+            frozen: 0,
             stale: false,
             rereading: false,
             line: None,

@@ -152,8 +152,10 @@ pub struct Reserve {
 pub struct Reserved {
     /// On whose behalf.
     pub fence: Fence,
-    /// The places; may be none.
+    /// The places; may be none. Until they are concluded, no other push to their devices reaches the store.
     pub slots: Vec<NewSlot>,
+    /// Resolves when what was decided before is with the store; only then may these places go there.
+    pub before: oneshot::Receiver<()>,
 }
 
 /// What became of reserved places.

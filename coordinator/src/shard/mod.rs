@@ -11,7 +11,7 @@ mod order;
 mod session;
 mod settle;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -19,7 +19,7 @@ use std::time::Duration;
 use actix::{Actor, AsyncContext as _, Context, Handler, MessageResult};
 use lull_fleet_policy::mailbox::reserve_all;
 use lull_fleet_policy::{DeviceId, Limits, ShardId, Span, Waiting, Wall};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::ClockRef;
@@ -38,6 +38,8 @@ pub use session::{OUTGOING, RESUME, Session, SessionNumber};
 pub const SHARDS: u16 = 2;
 /// Messages that wait for a shard: as many as its desk's orders, so that neither starves the other.
 const MAILBOX: usize = 1_024;
+/// Pushes that wait until one to many devices is with the store, a few milliseconds; more are told to come again.
+const PARKED: usize = 256;
 /// How often the store is told which devices are there: the resolution of `last_seen`.
 const PRESENCE: Duration = Duration::from_mins(1);
 /// Devices told in one list of changes.
@@ -71,6 +73,8 @@ pub struct Shard {
     incarnation: String,
     devices: HashMap<DeviceId, Device>,
     orders: mpsc::Sender<Order>,
+    /// Pushes to devices that are frozen.
+    parked: VecDeque<Submit>,
     /// The desk's end, until the actor starts.
     desk: Option<mpsc::Receiver<Order>>,
     _guard: Guard,
@@ -101,6 +105,7 @@ impl Shard {
                 incarnation: format!("{}.{}.{}", common.store.incarnation(), id.0, epoch.0),
                 devices: HashMap::new(),
                 orders,
+                parked: VecDeque::new(),
                 desk: Some(desk),
                 _guard: Guard(common.fatal.clone()),
             });
@@ -143,6 +148,11 @@ impl Shard {
     }
 
     fn submit(&mut self, submit: Submit) {
+        let device = self.devices.get(&submit.device);
+        if device.is_some_and(|device| device.frozen > 0) && self.parked.len() < PARKED {
+            self.parked.push_back(submit);
+            return;
+        }
         let (kept_free, fence) = (order::KEPT_FREE, self.fence);
         let room = self.may_order(kept_free);
         let Submit {
@@ -157,7 +167,7 @@ impl Shard {
                 device: id,
             }),
             Some(_) if !room => Err(Refusal::Busy),
-            Some(device) if device.stale => Err(Refusal::Again),
+            Some(device) if device.stale || device.frozen > 0 => Err(Refusal::Again),
             Some(device) => {
                 let length = draft.payload.len() as u64;
                 let slot = device.mailbox.reserve(id, length, &self.common.limits);
@@ -215,11 +225,16 @@ impl Shard {
             let offered = device.sends_at_once(&reserve.app);
             device.outstanding += 1;
             device.held += u32::from(!offered);
+            device.frozen += 1;
             NewSlot { slot, offered }
         });
+        let slots = slots.collect();
+        let (passed, before) = oneshot::channel();
+        self.order(Vec::new(), Purpose::Barrier(passed));
         Ok(Reserved {
             fence: self.fence,
-            slots: slots.collect(),
+            slots,
+            before,
         })
     }
 
@@ -231,6 +246,7 @@ impl Shard {
             };
             device.outstanding = device.outstanding.saturating_sub(1);
             device.held = device.held.saturating_sub(u32::from(!new.offered));
+            device.frozen = device.frozen.saturating_sub(1);
             match conclude.conclusion {
                 Conclusion::Durable => {
                     let row = draft.row(new.slot.sequence, new.offered);
@@ -239,7 +255,11 @@ impl Shard {
                 Conclusion::NotStored => device.mailbox.release(new.slot.bytes),
                 Conclusion::Unknown => self.doubt(new.slot.device, ctx),
             }
+            self.settle_doubt(new.slot.device, ctx);
             self.go_on(new.slot.device, ctx);
+        }
+        for submit in std::mem::take(&mut self.parked) {
+            self.submit(submit);
         }
     }
 

@@ -51,6 +51,8 @@ pub(super) enum Purpose {
     Inventory(DeviceId, Vec<InstalledApp>, Labels),
     /// Devices were heard of.
     Seen,
+    /// Nothing: told once all orders before it are with the store.
+    Barrier(oneshot::Sender<()>),
 }
 
 /// A push to one device, decided and not yet durable.
@@ -95,6 +97,10 @@ pub(super) async fn desk(
                 }
             }
             order = orders.recv(), if open && under_way.len() < UNDER_WAY => match order {
+                Some(Order { purpose: Purpose::Barrier(passed), .. }) => {
+                    // Fails where the one who waited is gone.
+                    passed.send(()).unwrap_or(());
+                }
                 Some(order) => under_way.push_back(hand_over(store.as_ref(), order)),
                 None => open = false,
             },

@@ -28,7 +28,7 @@ impl Shard {
         }
         let outcomes = settled.outcomes;
         match settled.purpose {
-            Purpose::Seen => {}
+            Purpose::Seen | Purpose::Barrier(_) => {}
             Purpose::Accept(accepting) => self.accepted(accepting, outcomes, ctx),
             Purpose::Leave(id) => {
                 if self.applied(id, outcomes, ctx).is_some() {
@@ -143,7 +143,7 @@ impl Shard {
         self.settle_doubt(id, ctx);
     }
 
-    fn settle_doubt(&mut self, id: DeviceId, ctx: &Context<Self>) {
+    pub(super) fn settle_doubt(&mut self, id: DeviceId, ctx: &Context<Self>) {
         let Some(device) = self.devices.get_mut(&id) else {
             return;
         };

@@ -35,13 +35,12 @@ struct Broadcast {
 
 impl Broadcast {
     async fn run(&self, wanted: Labels) -> Result<Accepted, Refusal> {
+        let gate = self.services.broadcasts.lock().await;
         let mut reserved = Vec::new();
-        match self.reserve(wanted, &mut reserved).await {
-            Ok(()) => {}
-            Err(refusal) => {
-                self.conclude(reserved, Conclusion::NotStored).await;
-                return Err(refusal);
-            }
+        let places = self.reserve(wanted, &mut reserved).await;
+        if let Err(refusal) = places {
+            self.conclude(reserved, Conclusion::NotStored).await;
+            return Err(refusal);
         }
         let slots: Vec<NewSlot> = reserved.iter().flat_map(|r| r.slots.clone()).collect();
         let devices = u32::try_from(slots.len()).unwrap_or(u32::MAX);
@@ -52,9 +51,10 @@ impl Broadcast {
             .collect();
         let draft = Draft::clone(&self.draft);
         let push = draft.into_push(slots, fences);
-        let changes = vec![Change::AcceptPush(Box::new(push))];
-        let outcomes = self.services.store.commit(changes).await;
-        let (conclusion, answer) = self.judge(outcomes, devices);
+        let commit = (self.services.store).commit(vec![Change::AcceptPush(Box::new(push))]);
+        // It is with the store: the next may take its places.
+        drop(gate);
+        let (conclusion, answer) = self.judge(commit.await, devices);
         self.conclude(reserved, conclusion).await;
         answer
     }
@@ -79,6 +79,10 @@ impl Broadcast {
             })?;
             matched += reserved.slots.len();
             into.push(reserved);
+        }
+        for reserved in into {
+            let before = (&mut reserved.before).await;
+            before.map_err(|_gone| Refusal::Busy)?;
         }
         Ok(())
     }
