@@ -1,5 +1,6 @@
 //! A launcher under test, and a daemon's connection to it.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -34,6 +35,7 @@ pub(crate) struct Drill {
     pub(crate) cages: String,
     pub(crate) client: Option<Client>,
     pub(crate) greeting: Greeting,
+    ends: RefCell<BTreeMap<u64, End>>,
 }
 
 impl Drill {
@@ -54,6 +56,7 @@ impl Drill {
             cages,
             client: Some(client),
             greeting,
+            ends: RefCell::default(),
         }
     }
 
@@ -87,9 +90,12 @@ impl Drill {
         }
     }
 
-    /// Waits for the end of a run, past everything else.
+    /// Waits for the end of a run; ends of others are kept for when they are asked for.
     pub(crate) fn end(&self, id: u64) -> End {
         loop {
+            if let Some(end) = self.ends.borrow_mut().remove(&id) {
+                return end;
+            }
             if let (
                 Event::Ended {
                     run,
@@ -100,14 +106,14 @@ impl Drill {
                 },
                 _,
             ) = self.next()
-                && run == id
             {
-                return End {
+                let end = End {
                     exit,
                     memory_peak,
                     cpu_micros,
                     output,
                 };
+                self.ends.borrow_mut().insert(run, end);
             }
         }
     }
@@ -122,6 +128,7 @@ impl Drill {
     /// The daemon is gone; another one comes.
     pub(crate) fn reconnect(&mut self) -> Vec<HeldRun> {
         self.client = None;
+        self.ends.borrow_mut().clear();
         let (client, greeting, held) = connect(&self.socket(), &self.cages);
         self.client = Some(client);
         self.greeting = greeting;

@@ -3,10 +3,10 @@
 use std::os::fd::OwnedFd;
 
 use super::{Launcher, RUNS, Ready};
+use crate::VERSION;
 use crate::cage::{Cage, Cages};
 use crate::clock;
 use crate::launch::{self, Origin, chain};
-use crate::VERSION;
 use crate::run::Run;
 use crate::wire::{Event, Exit, Launch, NOTE, PROTOCOL, Request};
 
