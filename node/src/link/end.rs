@@ -11,8 +11,11 @@ use crate::ports::EngineError;
 #[derive(Debug, thiserror::Error)]
 pub(super) enum End {
     /// The coordinator refused it or broke it off.
-    #[error("the coordinator ended the session: {} ({})", .0.message(), .0.code())]
+    #[error("the coordinator ended the session: {} ({:?})", .0.message(), .0.code())]
     Status(Status),
+    /// The connection is gone.
+    #[error("the connection broke: {}", .0.message())]
+    Broken(Status),
     /// The coordinator closed it in good order.
     #[error("the coordinator closed the session")]
     Closed,
@@ -39,12 +42,23 @@ impl End {
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Status(status) => status.get_details_retry_info()?.retry_delay,
-            Self::Closed
+            Self::Broken(_)
+            | Self::Closed
             | Self::Protocol(_)
             | Self::Silence(_)
             | Self::Commit { .. }
             | Self::EngineEnded => None,
         }
+    }
+}
+
+impl From<Status> for End {
+    fn from(status: Status) -> Self {
+        // What the coordinator says has no cause on this side.
+        if std::error::Error::source(&status).is_some() {
+            return Self::Broken(status);
+        }
+        Self::Status(status)
     }
 }
 

@@ -110,8 +110,8 @@ impl Session {
             let mut client =
                 DeviceServiceClient::new(channel).max_decoding_message_size(MESSAGE_LIMIT);
             let response = client.session(ReceiverStream::new(requests)).await;
-            let mut incoming = response.map_err(End::Status)?.into_inner();
-            let first = incoming.message().await.map_err(End::Status)?;
+            let mut incoming = response.map_err(End::from)?.into_inner();
+            let first = incoming.message().await.map_err(End::from)?;
             Ok::<_, End>((incoming, first.ok_or(End::Closed)?))
         };
         let opened = meanwhile(link, timeout(limit, open)).await;
@@ -200,7 +200,7 @@ impl Session {
                     }
                 }
                 incoming = self.incoming.message(), if self.taking.len() < IN_FLIGHT => {
-                    let said = incoming.map_err(End::Status)?.ok_or(End::Closed)?;
+                    let said = incoming.map_err(End::from)?.ok_or(End::Closed)?;
                     self.heard = Instant::now();
                     self.hear(link, place, said)?;
                 }
@@ -368,7 +368,7 @@ async fn last_words(incoming: &mut Streaming<SessionResponse>, limit: Duration) 
             match incoming.message().await {
                 Ok(Some(_)) => {}
                 Ok(None) => return End::Closed,
-                Err(status) => return End::Status(status),
+                Err(status) => return status.into(),
             }
         }
     };

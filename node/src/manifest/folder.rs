@@ -33,7 +33,7 @@ pub(super) enum FileError {
         own: u32,
     },
     #[error(
-        "{what} can be written by everybody (mode {mode:03o}); what stands here runs on this device (chmod o-w)"
+        "{what} can be written by others (mode {mode:03o}); what stands here runs on this device (chmod go-w)"
     )]
     Writable { what: &'static str, mode: u32 },
     #[error("is one file too many: at most {} manifests are read", bounds::FILES)]
@@ -111,7 +111,9 @@ fn trusted(what: &'static str, metadata: &std::fs::Metadata) -> Result<(), FileE
     if owner != 0 && owner != own {
         return Err(FileError::Owner { what, owner, own });
     }
-    if mode & 0o002 != 0 {
+    let own_group = rustix::process::getegid().as_raw();
+    let trusted_group = metadata.gid() == 0 || metadata.gid() == own_group;
+    if mode & 0o002 != 0 || mode & 0o020 != 0 && !trusted_group {
         return Err(FileError::Writable { what, mode });
     }
     Ok(())

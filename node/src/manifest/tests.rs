@@ -5,6 +5,8 @@ mod wrong;
 
 use std::path::Path;
 
+use proptest::prelude::*;
+
 use lull_policy::{Bytes, Condition, Policy, Span, SystemEvent, TaskType, Trigger};
 
 use super::*;
@@ -92,4 +94,35 @@ fn a_full_manifest_is_read() {
     assert_eq!(sync.conditions, [Condition::InternetAvailable]);
     assert!(sync.cancel_on_condition_loss);
     assert!(!manifest.registrations[1].cancel_on_condition_loss);
+}
+
+#[test]
+fn nesting_without_end_is_refused() {
+    for (open, close) in [("[", "]"), ("{a=", "}")] {
+        let text = format!("id = {}{}", open.repeat(10_000), close.repeat(10_000));
+        let error = parse(&text).unwrap_err().to_string();
+        assert!(error.contains("this is no TOML"), "{}", error.len());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever is done to a manifest, it is taken or refused with a place inside of it, and never panics.
+    #[test]
+    fn an_altered_manifest_is_taken_or_refused(
+        at in 0..FULL.len(),
+        cut in 0..40_usize,
+        put in "[a-z\"'\\[\\]{}=.,\n\\\\#0-9\u{0}\u{7f}ö-ü ]{0,12}",
+    ) {
+        let from = FULL.floor_char_boundary(at);
+        let to = FULL.floor_char_boundary(at + cut).max(from);
+        let text = [&FULL[..from], &put, &FULL[to..]].concat();
+        if let Err(error) = parse(&text) {
+            let lines = text.split('\n').count();
+            prop_assert!(error.line >= 1 && error.line <= lines, "{error}");
+            let line = text.split('\n').nth(error.line - 1).unwrap();
+            prop_assert!(error.column >= 1 && error.column <= line.chars().count() + 1, "{error}");
+        }
+    }
 }

@@ -103,7 +103,7 @@ fn a_bad_manifest_refuses_that_file_only() {
             "folder.toml: is no regular file; a manifest is one",
             "large.toml: has 70000 bytes, at most 65536 are accepted",
             "latin1.toml: is no UTF-8 text",
-            "open.toml: it can be written by everybody (mode 666); what stands here runs on this device (chmod o-w)",
+            "open.toml: it can be written by others (mode 666); what stands here runs on this device (chmod go-w)",
         ]
     );
     assert_eq!(device.catalog.last(), report);
