@@ -5,12 +5,21 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::durable_file;
 
 /// The lock in each folder.
 const LOCK: &str = "lull-node.lock";
+
+/// How long the end of the daemon before is waited for: one that was killed lets go of its lock a moment later.
+const ENDING: Timespec = Timespec {
+    tv_sec: 2,
+    tv_nsec: 0,
+};
 
 /// Bytes of a lock file that are read: a process id.
 const PID: u64 = 32;
@@ -102,23 +111,54 @@ fn lock(folder: &Path) -> Result<File, FolderError> {
     let mut options = File::options();
     options.read(true).write(true).create(true).mode(0o600);
     let mut file = options.open(folder.join(LOCK)).map_err(failed)?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => {}
-        Err(rustix::io::Errno::WOULDBLOCK) => {
-            let mut pid = String::new();
-            let said = (&file).take(PID).read_to_string(&mut pid);
+    if !is_taken(&file).map_err(failed)? {
+        let holder = holder(&file);
+        let gone = holder.parse().is_ok_and(has_ended);
+        if !gone || !is_taken(&file).map_err(failed)? {
             return Err(FolderError::InUse {
                 folder: folder.into(),
-                pid: said.map_or_else(|_unreadable| "unknown".into(), |_n| pid.trim().to_owned()),
+                pid: holder,
             });
         }
-        Err(error) => return Err(failed(error.into())),
     }
     let written = file
         .set_len(0)
         .and_then(|()| writeln!(file, "{}", std::process::id()));
     written.map_err(failed)?;
     Ok(file)
+}
+
+/// Whether the lock is ours now.
+fn is_taken(file: &File) -> io::Result<bool> {
+    match flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(true),
+        Err(Errno::WOULDBLOCK) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The process that wrote itself into the lock file.
+fn holder(file: &File) -> String {
+    let mut pid = String::new();
+    match file.take(PID).read_to_string(&mut pid) {
+        Ok(_length) if !pid.trim().is_empty() => pid.trim().to_owned(),
+        Ok(_) | Err(_) => "unknown".to_owned(),
+    }
+}
+
+/// Waits a moment for the end of a process that may be ending.
+fn has_ended(pid: i32) -> bool {
+    let own = u32::try_from(pid) == Ok(std::process::id());
+    let Some(pid) = Pid::from_raw(pid).filter(|_| !own) else {
+        return false;
+    };
+    match pidfd_open(pid, PidfdFlags::empty()) {
+        Ok(process) => {
+            let mut wanted = [PollFd::new(&process, PollFlags::IN)];
+            poll(&mut wanted, Some(&ENDING)).is_ok_and(|ended| ended > 0)
+        }
+        Err(error) => error == Errno::SRCH,
+    }
 }
 
 fn is_same(one: &Path, other: &Path) -> bool {
@@ -154,6 +194,37 @@ mod tests {
         }
         drop(held);
         Folders::take(&state, &run).unwrap();
+    }
+
+    #[test]
+    fn a_daemon_that_is_just_ending_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(LOCK);
+        // It holds the lock until its standard input is closed, and says so by its process id.
+        let hold = "exec 9>\"$0\"; flock 9; echo $$ >&9; echo held; read -r end";
+        let mut other = std::process::Command::new("bash")
+            .args(["-c", hold])
+            .arg(&path)
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = [0; 5];
+        other.stdout.take().unwrap().read_exact(&mut said).unwrap();
+        let ending = std::thread::spawn({
+            let input = other.stdin.take();
+            let folder = folder.path().to_owned();
+            move || {
+                let refused = lock(&folder).map(drop);
+                drop(input);
+                (refused, lock(&folder).map(drop))
+            }
+        });
+        let (refused, taken) = ending.join().unwrap();
+        let pid = other.id().to_string();
+        assert!(matches!(refused, Err(FolderError::InUse { pid: by, .. }) if by == pid));
+        taken.unwrap();
+        other.wait().unwrap();
     }
 
     #[test]
