@@ -152,6 +152,10 @@ def glutton(e):
     before, after = e.get("glutton", "oom_kills_before"), e.get("glutton", "oom_kills_after")
     assert after > before, f"the kernel counts no kill for memory: {before}, {after}"
     assert not alive(e.get("glutton", "main")), "its main process lives"
+    log = e.step("glutton").get("kernel_log")
+    if log is not None:
+        cage = f"/{e.report['cage']}/run-{run['id']},"
+        assert any(cage in line for line in log), f"the kernel's log names no kill in {cage}: {log}"
     return f"peak {peak} of {cap} bytes"
 
 

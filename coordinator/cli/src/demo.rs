@@ -6,6 +6,7 @@
 mod adoption;
 mod condition;
 mod enrolment;
+mod kernel_log;
 mod limits;
 mod network;
 mod outage;

@@ -164,10 +164,10 @@ impl Rows {
         for row in &self.rows {
             table.add_row(row.clone());
         }
-        let words = self.longest_words();
-        for (column, longest) in table.column_iter_mut().zip(boundaries(&words, width)) {
-            column.set_padding((0, GAP));
-            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(longest)));
+        let bounds = boundaries(&self.longest_words(), width);
+        for (index, (column, bound)) in table.column_iter_mut().zip(bounds).enumerate() {
+            column.set_padding((0, gap(index, self.header.len())));
+            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(bound)));
         }
         let lines: Vec<String> = table
             .lines()
@@ -198,10 +198,16 @@ impl Rows {
     }
 }
 
+/// Spaces behind a column: none behind the last.
+fn gap(index: usize, columns: usize) -> u16 {
+    if index + 1 == columns { 0 } else { GAP }
+}
+
 /// How wide each column must be to keep its words whole; where the width does not hold all, the widest columns but the
 /// first give way.
 fn boundaries(words: &[u16], width: u16) -> Vec<u16> {
-    let mut bounds: Vec<u16> = words.iter().map(|word| word.saturating_add(GAP)).collect();
+    let whole = |(index, word): (usize, &u16)| word.saturating_add(gap(index, words.len()));
+    let mut bounds: Vec<u16> = words.iter().enumerate().map(whole).collect();
     while bounds.iter().map(|bound| u32::from(*bound)).sum::<u32>() > u32::from(width) {
         match bounds.iter_mut().skip(1).max() {
             Some(widest) if *widest > LEAST => *widest -= 1,

@@ -109,7 +109,7 @@ mod tests {
         assert_eq!(exact(Duration::from_millis(25_004)), "25.004 s");
         assert_eq!(exact(Duration::from_secs(250)), "4 min 10 s");
         assert_eq!(rough(Duration::from_secs(59)), "59 s");
-        assert_eq!(rough(Duration::from_secs(7_200)), "2 h");
+        assert_eq!(rough(Duration::from_hours(2)), "2 h");
         assert_eq!(bytes(5_000), "4.8 KiB");
         assert_eq!(bytes(33_554_432), "32.0 MiB");
         assert_eq!(count(1, "device"), "1 device");

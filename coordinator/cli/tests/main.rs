@@ -4,7 +4,7 @@
 use assert_cmd::Command;
 
 fn lull(arguments: &[&str]) -> (i32, String, String) {
-    let mut command = Command::cargo_bin("lull").unwrap();
+    let mut command = Command::cargo_bin("lull").expect("cargo built it");
     for name in [
         "LULL_STATE",
         "LULL_COORDINATOR",
@@ -13,10 +13,10 @@ fn lull(arguments: &[&str]) -> (i32, String, String) {
     ] {
         command.env_remove(name);
     }
-    let output = command.args(arguments).output().unwrap();
+    let output = command.args(arguments).output().expect("it can be started");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (
-        output.status.code().unwrap(),
+        output.status.code().unwrap_or(-1),
         text(&output.stdout),
         text(&output.stderr),
     )

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::kernel_log::KernelLog;
 use super::seat::{PROMPT, Seat, WHOLE_RUN, completed, ending, show_chain};
 use super::step::Step;
 use crate::failure::Failure;
@@ -164,26 +165,30 @@ async fn watch_glutton(seat: &Seat, step: &mut Step) -> Result<(), Failure> {
     let beside = seat.under_way("neighbour", &neighbour.push_id).await?;
     step.keep("neighbour_push_id", &neighbour.push_id);
     step.keep("neighbour_main", beside.pid.and_then(Process::of));
-    let kills_before = oom_kills();
+    let mut log = KernelLog::from_now();
+    step.keep("oom_kills_before", oom_kills());
     let sent = seat.send("glutton", "eat", "").await?;
     step.keep("push_id", &sent.push_id);
     let seen = follow_memory(seat, step, &sent.push_id).await?;
     let receipts = seat.receipts(&sent.push_id, WHOLE_RUN).await?;
-    let kills_after = oom_kills();
     step.keep("receipts", &receipts);
     step.keep("memory", &seen);
-    step.keep("oom_kills_before", kills_before);
-    step.keep("oom_kills_after", kills_after);
+    step.keep("oom_kills_after", oom_kills());
     show_chain(step, &receipts);
     let run = seat.ended("glutton", &sent.push_id).await?;
     step.keep("run", &run);
-    judge_memory(step, &run, &seen);
-    if let (Some(before), Some(after)) = (kills_before, kills_after) {
+    let capped = judge_memory(step, &run, &seen);
+    if let Some(log) = log.as_mut().filter(|_| capped) {
+        let kills = log.memory_kills(&cage(&seat.folder.0));
         step.claim(
-            "the kernel itself killed it for memory",
-            after > before,
-            format!("/proc/vmstat oom_kill {before} → {after}"),
+            "the kernel's own log says so",
+            !kills.is_empty(),
+            kills
+                .first()
+                .cloned()
+                .unwrap_or_else(|| "it says nothing of this cage".to_owned()),
         );
+        step.keep("kernel_log", kills);
     }
     let receipts = seat.receipts(&neighbour.push_id, WHOLE_RUN).await?;
     let finished = seat.ended("neighbour", &neighbour.push_id).await?;
@@ -192,7 +197,7 @@ async fn watch_glutton(seat: &Seat, step: &mut Step) -> Result<(), Failure> {
     let around = finished.started_at <= run.started_at && finished.ended_at >= run.ended_at;
     step.claim(
         "its neighbour, running before and after, finishes",
-        completed(&receipts) && around,
+        completed(&receipts) && (around || !capped),
         format!("{}, {}", ending(&receipts), finished.output.trim()),
     );
     Ok(())
@@ -215,24 +220,26 @@ async fn follow_memory(seat: &Seat, step: &mut Step, push_id: &str) -> Result<Me
     Ok(seen)
 }
 
-fn judge_memory(step: &mut Step, run: &RunView, seen: &MemorySeen) {
+/// Answers whether there is a cap at all on this machine.
+fn judge_memory(step: &mut Step, run: &RunView, seen: &MemorySeen) -> bool {
     let outcome = run.outcome.as_deref().unwrap_or("no outcome");
-    let limit = seen.limit();
-    if limit.is_none() && outcome != "memory-quota-exceeded" {
+    let claim = format!("it is killed at its cap of {CAP}");
+    let Some(limit) = seen.limit() else {
         step.cannot(
-            format!("it is killed at its cap of {CAP}"),
+            claim,
             format!("this machine gives no memory control group; it ended: {outcome}"),
         );
-        return;
-    }
+        return false;
+    };
     let peak = run.memory_peak.unwrap_or(0).max(seen.peak);
     step.claim(
-        format!("it is killed at its cap of {CAP}"),
-        outcome == "memory-quota-exceeded" && limit.is_none_or(|limit| peak <= limit),
+        claim,
+        outcome == "memory-quota-exceeded" && peak <= limit,
         format!(
             "{outcome}, peak {}, the kernel's limit {}",
             bytes(peak),
-            limit.map_or_else(|| "not read".to_owned(), bytes)
+            bytes(limit)
         ),
     );
+    true
 }

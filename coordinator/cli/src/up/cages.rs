@@ -105,9 +105,7 @@ pub(crate) fn remove(name: &str) -> Vec<PathBuf> {
 fn remove_tree(cage: &Path) -> bool {
     let below = fs::read_dir(cage).into_iter().flatten().flatten();
     let folders = below.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-    let emptied = folders
-        .map(|entry| remove_tree(&entry.path()))
-        .all(|removed| removed);
+    let emptied = folders.fold(true, |emptied, entry| remove_tree(&entry.path()) && emptied);
     emptied && fs::remove_dir(cage).is_ok()
 }
 

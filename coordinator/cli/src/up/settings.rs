@@ -36,7 +36,7 @@ const ANY_PORT: &str = "127.0.0.1:0";
 /// Writes `coordinator.toml` where there is none yet.
 pub(super) fn coordinator(folder: &StateFolder) -> Result<PathBuf, Failure> {
     let path = coordinator_path(folder);
-    let kept = std::fs::read_to_string(&path).ok();
+    let kept = fs::read_to_string(&path).ok();
     let kept = kept.and_then(|text| toml::from_str::<CoordinatorSettings>(&text).ok());
     if kept.is_none_or(|kept| kept.state_dir != folder.coordinator()) {
         write_coordinator(folder, ANY_PORT, ANY_PORT)?;
