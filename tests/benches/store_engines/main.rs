@@ -14,9 +14,10 @@ mod rows;
 mod sqlite;
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use lull_tests::measure::Watch;
 use rows::{Batch, Hop, Load};
 use rustix::time::ClockId;
 
@@ -77,7 +78,7 @@ struct Tally {
 impl Tally {
     fn measure(&mut self, count: usize, what: impl FnOnce() -> Result<()>) -> Result<()> {
         let cpu = cpu();
-        let begin = now();
+        let begin = Watch::start();
         what()?;
         self.time += begin.elapsed();
         self.cpu += cpu_since(cpu);
@@ -85,10 +86,18 @@ impl Tally {
         Ok(())
     }
 
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "counts of a bench are far below 2^52"
+    )]
     fn rate(&self) -> f64 {
         self.count as f64 / self.time.as_secs_f64()
     }
 
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "counts of a bench are far below 2^52"
+    )]
     fn cpu_micros(&self) -> f64 {
         self.cpu.as_secs_f64() * 1e6 / self.count as f64
     }
@@ -201,22 +210,21 @@ impl Contestant {
         Ok(())
     }
 
+    fn mebibytes(&self) -> u64 {
+        self.size.div_ceil(1 << 20)
+    }
+
     /// A copy of the files as they are while the engine runs is what a killed process leaves.
     fn reopen(&mut self) -> Result<()> {
         let left = self.path.with_extension("left");
         copy(&self.path, &left)?;
         self.size = size_of(&left)?;
-        let begin = now();
+        let begin = Watch::start();
         let mut again = (self.open)(&left)?;
         ensure!(again.drain(&self.load.device(0))?.0 > 0, "an empty mailbox");
         self.reopened = begin.elapsed();
         Ok(())
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "a bench measures time")]
-fn now() -> Instant {
-    Instant::now()
 }
 
 fn cpu() -> Duration {
@@ -288,7 +296,7 @@ fn print(floor: &[Tally; 3], contestants: &[Contestant]) {
             .collect();
         let [_, some, many] = &contestant.accepts;
         println!(
-            "| {} | {} | {:.0}, {:.0} | {:.0} | {:.0} | {:.1} | {:.1} |",
+            "| {} | {} | {:.0}, {:.0} | {:.0} | {:.0} | {:.1} | {} |",
             contestant.name,
             rates.join(" | "),
             some.cpu_micros(),
@@ -296,7 +304,7 @@ fn print(floor: &[Tally; 3], contestants: &[Contestant]) {
             contestant.receipts.rate(),
             contestant.drained.rate(),
             contestant.reopened.as_secs_f64() * 1e3,
-            contestant.size as f64 / f64::from(1 << 20)
+            contestant.mebibytes()
         );
     }
 }
