@@ -267,3 +267,31 @@ async fn handshake(
         _place: place,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn handshakes_are_counted_in_all_and_by_address_and_given_back() {
+        let turns = Arc::new(Turns {
+            budget: Budget {
+                connections: 1,
+                handshakes: 3,
+                handshakes_per_address: 2,
+            },
+            under_way: Mutex::default(),
+        });
+        let [one, two, three] = [1, 2, 3].map(|n| IpAddr::from([127, 0, 0, n]));
+        let first = turns.take(one).unwrap();
+        let second = turns.take(one).unwrap();
+        assert!(turns.take(one).is_none(), "two from one address");
+        let other = turns.take(two).unwrap();
+        assert!(turns.take(three).is_none(), "three in all");
+        drop(first);
+        let again = turns.take(one).unwrap();
+        drop((second, other, again));
+        let under_way = turns.under_way.lock().unwrap();
+        assert_eq!((under_way.0, under_way.1.len()), (0, 0));
+    }
+}

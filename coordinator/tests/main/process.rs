@@ -156,6 +156,37 @@ async fn one_coordinator_uses_a_state_folder() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_damaged_store_is_set_aside_and_its_devices_are_told_to_enrol_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let log = folder.path().join("log");
+    let first = Process::start(&state, "warn", Stdio::null()).await;
+    let device = first.seat.device(&[]).await;
+    first.kill();
+    std::fs::write(state.join("coordinator.db"), "no database at all").unwrap();
+    // The log of what is not yet in the file would heal it.
+    std::fs::remove_file(state.join("coordinator.db-wal")).unwrap();
+
+    let file = std::fs::File::create(&log).unwrap();
+    let second = Process::start(&state, "warn", file.into()).await;
+    let device = moved(&device, &second.seat);
+    let refused = device.call().await.map(|_| ()).unwrap_err();
+    assert_eq!(refused.code(), Code::Unauthenticated, "{refused}");
+    assert!(refused.message().contains("enrol"), "{refused}");
+    assert!(
+        second.seat.devices().await.is_empty(),
+        "the operator goes on"
+    );
+    let text = std::fs::read_to_string(&log).unwrap();
+    assert!(text.contains("set aside"), "{text}");
+    let kept = std::fs::read_dir(&state)
+        .unwrap()
+        .filter_map(Result::ok)
+        .any(|entry| std::fs::read(entry.path()).is_ok_and(|bytes| bytes == b"no database at all"));
+    assert!(kept, "never deleted");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn no_secret_is_in_the_log() {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("state");

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use lull_fleet_policy::{Labels, PushId, bounds};
 
 use super::super::Services;
+use crate::sabotage;
 use crate::shard::messages::{
     Accepted, Conclude, Conclusion, Draft, Refusal, Reserve, Reserved, is_in_doubt,
 };
@@ -23,6 +24,18 @@ pub(super) async fn accept(
         draft: Arc::new(draft.clone()),
     };
     let wanted = wanted.clone();
+    if sabotage::before_commit() {
+        tokio::spawn(async move {
+            tokio::time::sleep(sabotage::HELD).await;
+            broadcast.run(wanted).await
+        });
+        return Ok(Accepted {
+            push: draft.id,
+            devices: 1,
+            duplicate: false,
+            accepted: draft.accepted,
+        });
+    }
     // A publisher that leaves must not leave places reserved.
     let accepted = tokio::spawn(async move { broadcast.run(wanted).await });
     accepted.await.unwrap_or(Err(Refusal::Busy))
