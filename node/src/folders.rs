@@ -1,7 +1,7 @@
 //! The daemon's folders: whose they are, who may write to them, and that no other daemon uses them.
 
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -122,7 +122,8 @@ fn lock(folder: &Path) -> Result<File, FolderError> {
         }
     }
     let written = file
-        .set_len(0)
+        .rewind()
+        .and_then(|()| file.set_len(0))
         .and_then(|()| writeln!(file, "{}", std::process::id()));
     written.map_err(failed)?;
     Ok(file)
@@ -221,6 +222,8 @@ mod tests {
             }
         });
         let (refused, taken) = ending.join().unwrap();
+        let own = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(own, format!("{}\n", std::process::id()));
         let pid = other.id().to_string();
         assert!(matches!(refused, Err(FolderError::InUse { pid: by, .. }) if by == pid));
         taken.unwrap();
