@@ -45,3 +45,35 @@ impl Sabotage {
         Event::PushArrived(push)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lull_policy::{AppId, Push, Wall};
+
+    use super::*;
+
+    fn push() -> Event {
+        Event::PushArrived(Push {
+            id: PushId::new("x".repeat(PushId::LIMIT)).unwrap(),
+            app: AppId::new("photos").unwrap(),
+            payload: vec![1],
+            expires: Wall::from_millis(1),
+        })
+    }
+
+    #[test]
+    fn a_repeated_push_passes_under_a_fresh_id_each_time() {
+        let mut sabotage = Sabotage {
+            deduplication: true,
+            seen: BTreeSet::new(),
+            copies: 0,
+        };
+        let arrivals: Vec<Event> = (0..3).map(|_| sabotage.twist(push())).collect();
+        assert_eq!(arrivals[0], push());
+        assert!(arrivals[1] != push() && arrivals[2] != push());
+        assert_ne!(arrivals[1], arrivals[2]);
+        let mut honest = Sabotage::from_environment(&[]);
+        honest.twist(push());
+        assert_eq!(honest.twist(push()), push());
+    }
+}

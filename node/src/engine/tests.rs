@@ -298,3 +298,26 @@ fn what_happened_is_in_the_flight_recorder_after_an_orderly_end() {
         assert!(last.ends_with("\"deadline-reached\"]"), "{last}");
     });
 }
+
+#[test]
+fn a_panic_in_the_engine_ends_the_process() {
+    const CHILD: &str = "LULL_TEST_PANIC_IN_ENGINE";
+    if std::env::var_os(CHILD).is_some() {
+        on_runtime(async |arbiter| {
+            let rig = rig(&arbiter, PATIENCE).await;
+            let look = Box::new(|_: &lull_policy::Device, _| panic!("wanted by the test"));
+            let answer = rig.door.look(look).await;
+            panic!("the process should be gone, the engine answered {answer:?}");
+        });
+        return;
+    }
+    let child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "engine::tests::a_panic_in_the_engine_ends_the_process",
+        ])
+        .env(CHILD, "1")
+        .output()
+        .unwrap();
+    assert_eq!(child.status.code(), Some(70), "{child:?}");
+}

@@ -1,6 +1,6 @@
 //! The local API: gRPC on a Unix socket, for apps' front clients and for whoever runs the device.
 //!
-//! Who calls is decided by the kernel's word on the peer ([`peer`]), what it may by [`authority`]. Deliberately absent: decisions
+//! Who calls is decided by the kernel's word on the peer, what it may by [`Authority`]. Deliberately absent: decisions
 //! about tasks; calls go to the machine, reads look at it.
 
 mod app;
