@@ -24,7 +24,7 @@ struct AppCredit {
     low: bool,
 }
 
-/// What was on its way when the engine was asked.
+/// The apps that had nothing on its way when the engine was asked, with what had come of each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Asked(BTreeMap<AppId, u64>);
 
@@ -32,7 +32,7 @@ impl Credit {
     /// The engine can take so many further pushes, as of an event before any that is on its way now.
     pub(super) fn order(&mut self, app: AppId, free: u32) {
         let credit = self.apps.entry(app.clone()).or_default();
-        credit.low = credit.received != credit.committed;
+        credit.low = !credit.is_quiet();
         let total = credit.committed.saturating_add(u64::from(free));
         if credit.grant(total) {
             self.due.insert(app);
@@ -56,26 +56,32 @@ impl Credit {
             return false;
         };
         credit.committed = credit.committed.saturating_add(1).min(credit.received);
-        credit.low && credit.committed == credit.received
+        credit.low && credit.is_quiet()
     }
 
     /// To be called when the engine is asked for the credit of every app.
     pub(super) fn ask(&self) -> Asked {
-        let received = |(app, credit): (&AppId, &AppCredit)| (app.clone(), credit.received);
-        Asked(self.apps.iter().map(received).collect())
+        let quiet = self.apps.iter().filter(|(_, credit)| credit.is_quiet());
+        Asked(
+            quiet
+                .map(|(app, credit)| (app.clone(), credit.received))
+                .collect(),
+        )
     }
 
     /// The engine's answer. It is exact for apps that had nothing on its way all the while; others wait for their next order
     /// or question.
     pub(super) fn answer(&mut self, asked: &Asked, free: Vec<(AppId, u32)>) {
         for (app, free) in free {
+            let before = asked.0.get(&app).copied();
             let credit = self.apps.entry(app.clone()).or_default();
-            let before = asked.0.get(&app).copied().unwrap_or(0);
-            if credit.received != before || credit.committed != before {
+            let now = credit.is_quiet().then_some(credit.received);
+            // An app that was not known then had no push.
+            if now.is_none() || now != before.or(Some(0)) {
                 continue;
             }
             credit.low = false;
-            if credit.grant(before.saturating_add(u64::from(free))) {
+            if credit.grant(credit.received.saturating_add(u64::from(free))) {
                 self.due.insert(app);
             }
         }
@@ -95,6 +101,11 @@ impl Credit {
 }
 
 impl AppCredit {
+    /// Nothing is on its way to the engine.
+    fn is_quiet(&self) -> bool {
+        self.received == self.committed
+    }
+
     /// A total is cumulative: it never falls.
     fn grant(&mut self, total: u64) -> bool {
         let higher = total > self.granted;
@@ -133,6 +144,31 @@ mod tests {
         let asked = credit.ask();
         credit.answer(&asked, vec![(app(), 1)]);
         assert_eq!(credit.take_due(), Some((app(), 4)));
+    }
+
+    #[test]
+    fn an_answer_that_a_push_overtook_is_not_believed() {
+        let mut credit = Credit::default();
+        let asked = credit.ask();
+        credit.answer(&asked, vec![(app(), 4)]);
+        assert_eq!(credit.take_due(), Some((app(), 4)));
+        // Asked while a push is on its way, which is there before the answer: the engine may have looked before it.
+        assert!(credit.received(&app()));
+        let asked = credit.ask();
+        credit.committed(&app());
+        credit.answer(&asked, vec![(app(), 4)]);
+        assert_eq!(credit.take_due(), None);
+        // Asked before a push came.
+        let asked = credit.ask();
+        assert!(credit.received(&app()));
+        credit.answer(&asked, vec![(app(), 4)]);
+        assert_eq!(credit.take_due(), None);
+        credit.committed(&app());
+        credit.answer(&asked, vec![(app(), 4)]);
+        assert_eq!(credit.take_due(), None);
+        let asked = credit.ask();
+        credit.answer(&asked, vec![(app(), 3)]);
+        assert_eq!(credit.take_due(), Some((app(), 5)));
     }
 
     proptest! {

@@ -1,6 +1,7 @@
 //! What is taken, what is refused and with which words, and what can never be had from a manifest.
 
 mod catalog;
+mod follow;
 mod wrong;
 
 use std::path::Path;

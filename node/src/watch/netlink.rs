@@ -70,6 +70,7 @@ impl std::fmt::Debug for NetlinkBell {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::Duration;
 
     use netlink_sys::Socket;
@@ -79,29 +80,42 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(10);
 
-    /// The kernel makes a synthetic uevent for a network device when it is asked to (root only), and a process that
-    /// sends the same bytes is not heard.
+    static FORGED: AtomicBool = AtomicBool::new(false);
+
+    fn has(message: &[u8], part: &[u8]) -> bool {
+        message.windows(part.len()).any(|window| window == part)
+    }
+
+    /// The kernel makes a synthetic uevent for a network device when it is asked to (root only). A process that sent one
+    /// before is not heard.
     #[tokio::test]
     async fn the_kernel_is_heard_and_nobody_else() {
-        let ours = |message: &[u8]| message.windows(9).any(|part| part == b"INTERFACE");
-        let mut bell = NetlinkBell::new(NETLINK_KOBJECT_UEVENT, 1, ours).unwrap();
+        let matters = |message: &[u8]| {
+            FORGED.fetch_or(has(message, b"FORGED"), Ordering::Relaxed);
+            has(message, b"INTERFACE=lo")
+        };
+        let mut bell = NetlinkBell::new(NETLINK_KOBJECT_UEVENT, 1, matters).unwrap();
         let mut address = SocketAddr::new(0, 0);
         bell.socket.socket_ref().get_address(&mut address).unwrap();
         let liar = Socket::new(NETLINK_KOBJECT_UEVENT).unwrap();
-        let forged = b"change@/devices/virtual/net/lo\0INTERFACE=lo\0";
         let to = SocketAddr::new(address.port_number(), 0);
-        if liar.send_to(forged, &to, 0).is_ok() {
-            assert_eq!(
-                bell.drain().unwrap(),
-                0,
-                "a process was taken for the kernel"
-            );
-        }
-        if std::fs::write("/sys/class/net/lo/uevent", "change").is_ok() {
+        let lied = liar.send_to(b"change@/x\0FORGED=1\0INTERFACE=lo\0", &to, 0);
+        let asked = std::fs::write("/sys/class/net/lo/uevent", "change");
+        let root = rustix::process::geteuid().is_root();
+        assert_eq!(
+            (lied.is_ok(), asked.is_ok()),
+            (root, root),
+            "{lied:?} {asked:?}"
+        );
+        if root {
             tokio::time::timeout(PATIENCE, bell.ring())
                 .await
                 .unwrap()
                 .unwrap();
         }
+        assert!(
+            !FORGED.load(Ordering::Relaxed),
+            "a process was taken for the kernel"
+        );
     }
 }

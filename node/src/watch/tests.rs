@@ -129,6 +129,26 @@ async fn a_source_is_watched_from_the_first_interest_to_the_last() {
 }
 
 #[tokio::test]
+async fn what_did_not_change_is_not_told_again() {
+    let (engine, mut heard) = Recorder::engine(0);
+    let post = post(engine);
+    let mut reporter = Reporter::new(&post);
+    let level = |present| {
+        let mut report = Report::default();
+        report.add(Reading::UserPresent(Level::Known(present)), "a test");
+        report
+    };
+    for present in [true, true, false] {
+        assert!(matches!(reporter.report(level(present)), Ok(None)));
+    }
+    for present in [true, false] {
+        let expected = [Reading::UserPresent(Level::Known(present))];
+        assert_eq!(next(&mut heard).await, expected);
+    }
+    assert!(heard.is_empty());
+}
+
+#[tokio::test]
 async fn a_full_engine_is_told_again() {
     let (engine, mut heard) = Recorder::engine(2);
     let post = post(engine);

@@ -11,15 +11,15 @@ use crate::manifest::owner::Users;
 use crate::ports::{AppOwners as _, AppSource as _, ReloadReport};
 use crate::supervisor::AgentCatalog as _;
 
-struct Device {
-    folder: tempfile::TempDir,
-    catalog: Catalog,
+pub(super) struct Device {
+    pub(super) folder: tempfile::TempDir,
+    pub(super) catalog: Arc<Catalog>,
 }
 
 impl Device {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let catalog = Self::open(folder.path());
+        let catalog = Arc::new(Self::open(folder.path()));
         Self { folder, catalog }
     }
 
@@ -39,13 +39,13 @@ impl Device {
         Catalog::with(&config, Rights::here(), Users::of(folder)).unwrap()
     }
 
-    fn put(&self, name: &str, text: &str) {
+    pub(super) fn put(&self, name: &str, text: &str) {
         let beside = self.folder.path().join("new");
         std::fs::write(&beside, text).unwrap();
         std::fs::rename(beside, self.path(name)).unwrap();
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join("apps").join(name)
     }
 
@@ -54,7 +54,7 @@ impl Device {
     }
 }
 
-fn small(id: &str) -> String {
+pub(super) fn small(id: &str) -> String {
     format!(
         "id = {id:?}\nversion = \"1\"\n[[agent]]\nentry_point = \"a\"\ntypes = [\"timer\"]\ncommand = [\"/bin/true\"]\n"
     )
@@ -107,6 +107,21 @@ fn a_bad_manifest_refuses_that_file_only() {
         ]
     );
     assert_eq!(device.catalog.last(), report);
+}
+
+#[test]
+fn a_manifest_of_another_user_is_refused() {
+    let device = Device::new();
+    device.put("a.toml", &small("a"));
+    if std::os::unix::fs::chown(device.path("a.toml"), Some(12_345), None).is_err() {
+        assert!(!is_root());
+        return;
+    }
+    let report = device.reload();
+    assert_eq!(report.apps, []);
+    let error = &report.refused[0].error;
+    let expected = "a.toml: it belongs to user 12345; what stands here runs on this device, so it has to be root's or user 0's (chown)";
+    assert!(error.ends_with(expected), "{error}");
 }
 
 #[test]

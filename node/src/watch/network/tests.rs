@@ -144,6 +144,11 @@ fn a_default_route_comes_changes_and_goes() {
             hand.device("radio", Ipv4Addr::new(10, 0, 1, 1)).await;
             hand.route("radio", 100).await;
             assert_eq!(next(&mut heard).await, levels(Network::Wifi));
+            // Up, and nobody at the other end: its route stands, and carries nothing.
+            hand.set("radio-end", false).await;
+            assert_eq!(next(&mut heard).await, levels(Network::Ethernet));
+            hand.set("radio-end", true).await;
+            assert_eq!(next(&mut heard).await, levels(Network::Wifi));
             hand.set("radio", false).await;
             assert_eq!(next(&mut heard).await, levels(Network::Ethernet));
             hand.set("cable", false).await;
