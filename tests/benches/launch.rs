@@ -34,7 +34,14 @@ fn main() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let socket = folder.path().join("launcher.sock");
     let own = std::env::current_exe()?.to_string_lossy().into_owned();
-    spawn(&[own, "__launcher".to_owned(), socket.to_string_lossy().into_owned()], &socket)?;
+    spawn(
+        &[
+            own,
+            "__launcher".to_owned(),
+            socket.to_string_lossy().into_owned(),
+        ],
+        &socket,
+    )?;
     let (client, greeting, _) = Client::connect(&socket, "lull-bench")?;
     for line in &greeting.cannot_enforce {
         println!("not enforced here: {line}");
@@ -47,7 +54,10 @@ fn main() -> Result<()> {
     }
     client.send(&Request::Quit {}, None)?;
     let (ours, bare) = (median(&ours), median(&bare));
-    println!("order to exec: lull {ours:.0} µs, bare fork + exec + cgroup {bare:.0} µs, ratio {:.2} (medians of {STARTS})", ours / bare);
+    println!(
+        "order to exec: lull {ours:.0} µs, bare fork + exec + cgroup {bare:.0} µs, ratio {:.2} (medians of {STARTS})",
+        ours / bare
+    );
     Ok(())
 }
 
@@ -92,20 +102,33 @@ impl Floor {
     fn new() -> Result<Self> {
         let own = std::fs::read_to_string("/proc/self/cgroup")?;
         let below = |controller: &str| -> Option<PathBuf> {
-            let entry = own.lines().find(|line| line.split(':').nth(1) == Some(controller))?;
+            let entry = own
+                .lines()
+                .find(|line| line.split(':').nth(1) == Some(controller))?;
             let path = entry.splitn(3, ':').nth(2)?.trim_start_matches('/');
-            let mount = if controller.is_empty() { "unified" } else { controller };
+            let mount = if controller.is_empty() {
+                "unified"
+            } else {
+                controller
+            };
             let folder = Path::new("/sys/fs/cgroup").join(mount).join(path);
             folder.is_dir().then_some(folder)
         };
         let limits = [
-            ("memory", vec![("memory.limit_in_bytes", MEMORY.to_string())]),
+            (
+                "memory",
+                vec![("memory.limit_in_bytes", MEMORY.to_string())],
+            ),
             ("pids", vec![("pids.max", PIDS.to_string())]),
             ("cpu", vec![("cpu.shares", "256".to_owned())]),
             ("", Vec::new()),
         ];
-        let groups = limits.into_iter().filter_map(|(name, files)| Some((below(name)?, files)));
-        Ok(Self { groups: groups.collect() })
+        let groups = limits
+            .into_iter()
+            .filter_map(|(name, files)| Some((below(name)?, files)));
+        Ok(Self {
+            groups: groups.collect(),
+        })
     }
 
     fn start(&self, run: u64) -> Result<f64> {
@@ -119,11 +142,17 @@ impl Floor {
             }
             made.push(group);
         }
-        let mut child =
-            Command::new(PROGRAM).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        let mut child = Command::new(PROGRAM)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
         for group in &made {
             // It may have ended already; then there is nothing left to move.
-            drop(std::fs::write(group.join("cgroup.procs"), child.id().to_string()));
+            drop(std::fs::write(
+                group.join("cgroup.procs"),
+                child.id().to_string(),
+            ));
         }
         let took = watch.elapsed().as_secs_f64() * 1e6;
         child.wait()?;

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use lull_policy::{
-    AgentDeclaration, App, AppId, BootId, CallId, Caller, Device, Effect, EntryPoint, Event, Exit, Now, PushId,
-    Record, Registration, RegistrationRequest, Report, Request, RunId, Span, TaskName, TaskType, Trigger, Usage,
+    AgentDeclaration, App, AppId, BootId, CallId, Caller, Device, Effect, EntryPoint, Event, Exit,
+    Now, PushId, Record, Registration, RegistrationRequest, Report, Request, RunId, Span, TaskName,
+    TaskType, Trigger, Usage,
 };
 use lull_tests::measure::{Watch, median, resident};
 
@@ -51,7 +52,9 @@ impl Host {
             store: BTreeMap::new(),
             effects: Vec::new(),
         };
-        host.handle(Event::Booted { boot: BootId::new("boot")? });
+        host.handle(Event::Booted {
+            boot: BootId::new("boot")?,
+        });
         host.handle(Event::RunsHeld { runs: Vec::new() });
         let apps = registrations.div_ceil(PER_APP);
         let all = (0..apps).map(app).collect::<Result<Vec<_>>>()?;
@@ -64,7 +67,10 @@ impl Host {
             // One push registration on the device; the others are timers that are not due.
             let trigger = match number {
                 0 => Trigger::Push,
-                _ => Trigger::Timer { minutes: 1_440, one_shot: false },
+                _ => Trigger::Timer {
+                    minutes: 1_440,
+                    one_shot: false,
+                },
             };
             let registration = RegistrationRequest {
                 name: TaskName::new(format!("task-{number}"))?,
@@ -74,16 +80,37 @@ impl Host {
                 cancel_on_condition_loss: false,
                 replace: false,
             };
-            host.call(&app, Request::Register { app: app.clone(), registration });
+            host.call(
+                &app,
+                Request::Register {
+                    app: app.clone(),
+                    registration,
+                },
+            );
         }
-        host.store = host.device.registrations().map(|own| (own.id.0, own.clone())).collect();
-        assert_eq!(host.store.len(), registrations, "every registration was accepted");
+        host.store = host
+            .device
+            .registrations()
+            .map(|own| (own.id.0, own.clone()))
+            .collect();
+        assert_eq!(
+            host.store.len(),
+            registrations,
+            "every registration was accepted"
+        );
         Ok(host)
     }
 
     fn call(&mut self, app: &AppId, request: Request) {
-        let caller = Caller::Front { app: app.clone(), foreground: true };
-        self.handle(Event::Call { call: CallId(1), caller, request });
+        let caller = Caller::Front {
+            app: app.clone(),
+            foreground: true,
+        };
+        self.handle(Event::Call {
+            call: CallId(1),
+            caller,
+            request,
+        });
     }
 
     fn handle(&mut self, event: Event) {
@@ -116,10 +143,27 @@ impl Host {
                 expires: self.now.wall.after(Span::days(3)),
             };
             self.timed(Event::PushArrived(push), &mut times);
-            let run = self.started.take().ok_or_else(|| anyhow::anyhow!("push {number} started nothing"))?;
-            self.timed(Event::RunReported { run, report: Report::Completed }, &mut times);
+            let run = self
+                .started
+                .take()
+                .ok_or_else(|| anyhow::anyhow!("push {number} started nothing"))?;
+            self.timed(
+                Event::RunReported {
+                    run,
+                    report: Report::Completed,
+                },
+                &mut times,
+            );
             let (exit, usage) = (Exit::Status(0), Usage::default());
-            self.timed(Event::RunEnded { run, exit, usage, output: String::new() }, &mut times);
+            self.timed(
+                Event::RunEnded {
+                    run,
+                    exit,
+                    usage,
+                    output: String::new(),
+                },
+                &mut times,
+            );
             let receipts = self.device.receipts().map(|receipt| receipt.seq).last();
             if let Some(through) = receipts {
                 self.handle(Event::ReceiptsAcknowledged { through });
@@ -149,5 +193,9 @@ fn app(number: usize) -> Result<App> {
         memory: None,
         time: None,
     };
-    Ok(App { id: app_id(number)?, version: "1.0".to_owned(), agents: vec![agent] })
+    Ok(App {
+        id: app_id(number)?,
+        version: "1.0".to_owned(),
+        agents: vec![agent],
+    })
 }

@@ -37,10 +37,17 @@ fn main() -> Result<()> {
     match arguments.get(1).map(String::as_str) {
         Some("__coordinator") => {
             let file = arguments.get(2).context("which configuration file?")?;
-            lull_coordinator::server::run(lull_coordinator::config::CoordinatorConfig::load(Path::new(file))?)
+            lull_coordinator::server::run(lull_coordinator::config::CoordinatorConfig::load(
+                Path::new(file),
+            )?)
         }
-        Some("__floor") => lull_tests::floor::serve(Path::new(arguments.get(2).context("which folder?")?)),
-        _ => tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(measure()),
+        Some("__floor") => {
+            lull_tests::floor::serve(Path::new(arguments.get(2).context("which folder?")?))
+        }
+        _ => tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()?
+            .block_on(measure()),
     }
 }
 
@@ -58,9 +65,22 @@ async fn measure() -> Result<()> {
         // Spread over the devices that take part nowhere else, so that no mailbox fills.
         let away = names.get(DEVICES..).unwrap_or_default();
         ours.push(send(coordinator.operator().await?, away, ACCEPTS, round).await?);
-        bare.push(send(floor.client.connect(&floor.address).await?, away, ACCEPTS, round).await?);
+        bare.push(
+            send(
+                floor.client.connect(&floor.address).await?,
+                away,
+                ACCEPTS,
+                round,
+            )
+            .await?,
+        );
     }
-    report("accepted a second, unary, 64 at once", &ours, &bare, "higher");
+    report(
+        "accepted a second, unary, 64 at once",
+        &ours,
+        &bare,
+        "higher",
+    );
 
     let (mut ours, mut bare) = (Vec::new(), Vec::new());
     let takers = devices.get(..DEVICES).unwrap_or_default();
@@ -68,18 +88,37 @@ async fn measure() -> Result<()> {
         ours.push(deliver(&coordinator, takers, round).await?);
         bare.push(deliver_bare(&floor, &names, round).await?);
     }
-    report("delivered and acknowledged a second, 100 devices", &ours, &bare, "higher");
+    report(
+        "delivered and acknowledged a second, 100 devices",
+        &ours,
+        &bare,
+        "higher",
+    );
 
-    let ours = idle(coordinator.pid(), coordinator.fleet_address(), &devices, None).await?;
+    let ours = idle(
+        coordinator.pid(),
+        coordinator.fleet_address(),
+        &devices,
+        None,
+    )
+    .await?;
     let bare = idle(floor.pid(), &floor.address, &devices, Some(&floor.client)).await?;
-    report("resident bytes per idle attached device", &[ours], &[bare], "lower");
+    report(
+        "resident bytes per idle attached device",
+        &[ours],
+        &[bare],
+        "lower",
+    );
     Ok(())
 }
 
 #[expect(clippy::print_stdout, reason = "a bench prints its figures")]
 fn report(what: &str, ours: &[f64], bare: &[f64], better: &str) {
     let (ours, bare) = (median(ours), median(bare));
-    println!("{what}: lull {ours:.0}, bare tonic {bare:.0}, ratio {:.2} ({better} is better)", ours / bare);
+    println!(
+        "{what}: lull {ours:.0}, bare tonic {bare:.0}, ratio {:.2} ({better} is better)",
+        ours / bare
+    );
 }
 
 /// Sends `count` pushes from `CONCURRENT` callers on one connection; accepted a second.
@@ -116,7 +155,11 @@ fn push(device: &str, number: u64, _round: usize) -> SendRequest {
     }
 }
 
-async fn deliver(coordinator: &Coordinator, devices: &[(String, Credentials)], round: usize) -> Result<f64> {
+async fn deliver(
+    coordinator: &Coordinator,
+    devices: &[(String, Credentials)],
+    round: usize,
+) -> Result<f64> {
     let mut sessions = Vec::with_capacity(devices.len());
     for (name, credentials) in devices {
         let channel = credentials.connect(coordinator.fleet_address()).await?;
@@ -133,11 +176,22 @@ async fn deliver_bare(floor: &Floor, names: &[String], round: usize) -> Result<f
         let channel = floor.client.connect(&floor.address).await?;
         sessions.push(Session::open(channel, name, APP).await?);
     }
-    take_all(sessions, floor.client.connect(&floor.address).await?, names, round).await
+    take_all(
+        sessions,
+        floor.client.connect(&floor.address).await?,
+        names,
+        round,
+    )
+    .await
 }
 
 /// Sends and takes at once; delivered and acknowledged a second.
-async fn take_all(sessions: Vec<Session>, publisher: Channel, names: &[String], round: usize) -> Result<f64> {
+async fn take_all(
+    sessions: Vec<Session>,
+    publisher: Channel,
+    names: &[String],
+    round: usize,
+) -> Result<f64> {
     let each = DELIVERIES / u64::try_from(sessions.len())?;
     let total = each * u64::try_from(sessions.len())?;
     let watch = Watch::start();
@@ -172,6 +226,9 @@ async fn idle(
     }
     let after = resident(pid)?;
     ensure!(sessions.len() == devices.len(), "every device is attached");
-    #[expect(clippy::cast_precision_loss, reason = "sizes of a bench are far below 2^52")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "sizes of a bench are far below 2^52"
+    )]
     Ok(after.saturating_sub(before) as f64 / devices.len() as f64)
 }

@@ -61,7 +61,10 @@ async fn channel(address: &str, tls: ClientTlsConfig) -> Result<Channel> {
         .tls_config(tls)?
         .tcp_nodelay(true)
         .connect_timeout(CALL_WITHIN);
-    endpoint.connect().await.with_context(|| format!("connect to {address}"))
+    endpoint
+        .connect()
+        .await
+        .with_context(|| format!("connect to {address}"))
 }
 
 impl Coordinator {
@@ -77,14 +80,19 @@ impl Coordinator {
         std::fs::write(&config, settings)?;
         let ready_file = state.join("ready.json");
         let server = Server::start(&["__coordinator", &config_text], &ready_file, &log)?;
-        let ready = serde_json::from_slice(&std::fs::read(&ready_file)?).context("read ready.json")?;
+        let ready =
+            serde_json::from_slice(&std::fs::read(&ready_file)?).context("read ready.json")?;
         let read = |name: &str| std::fs::read_to_string(state.join("operator").join(name));
         let operator = Credentials {
             certificate: read("cert.pem")?,
             key: read("key.pem")?,
             root: read("root.pem")?,
         };
-        Ok(Self { server, ready, operator })
+        Ok(Self {
+            server,
+            ready,
+            operator,
+        })
     }
 
     /// Its process id.
@@ -113,7 +121,11 @@ impl Coordinator {
         let mut devices = Vec::with_capacity(count);
         for number in 0..count {
             let request = CreateEnrollmentTokenRequest::default();
-            let token = fleet.create_enrollment_token(request).await?.into_inner().token;
+            let token = fleet
+                .create_enrollment_token(request)
+                .await?
+                .into_inner()
+                .token;
             let key = rcgen::KeyPair::generate()?;
             let csr = rcgen::CertificateParams::new(Vec::new())?.serialize_request(&key)?;
             let request = device::EnrollRequest {
@@ -158,17 +170,35 @@ impl Session {
             store_incarnation: format!("store-{boot}"),
             ..Default::default()
         };
-        outgoing.send(request(device::session_request::Message::Hello(hello))).await?;
+        outgoing
+            .send(request(device::session_request::Message::Hello(hello)))
+            .await?;
         let mut client = DeviceServiceClient::new(channel);
-        let incoming = client.session(ReceiverStream::new(requests)).await?.into_inner();
-        let mut session = Self { outgoing, incoming, taken: 0, app: app.to_owned() };
+        let incoming = client
+            .session(ReceiverStream::new(requests))
+            .await?
+            .into_inner();
+        let mut session = Self {
+            outgoing,
+            incoming,
+            taken: 0,
+            app: app.to_owned(),
+        };
         match session.next().await? {
             device::session_response::Message::Hello(_) => {}
             other => bail!("the first message was {other:?}, not a hello"),
         }
-        let apps = vec![device::InstalledApp { app: app.to_owned(), version: "1.0".to_owned() }];
-        let inventory = device::Inventory { apps, ..Default::default() };
-        session.say(device::session_request::Message::Inventory(inventory)).await?;
+        let apps = vec![device::InstalledApp {
+            app: app.to_owned(),
+            version: "1.0".to_owned(),
+        }];
+        let inventory = device::Inventory {
+            apps,
+            ..Default::default()
+        };
+        session
+            .say(device::session_request::Message::Inventory(inventory))
+            .await?;
         session.grant().await?;
         Ok(session)
     }
@@ -179,15 +209,19 @@ impl Session {
             match self.next().await? {
                 device::session_response::Message::Delivery(delivery) => {
                     self.taken += 1;
-                    let done = device::Acknowledge { delivered_through: delivery.sequence };
-                    self.say(device::session_request::Message::Acknowledge(done)).await?;
+                    let done = device::Acknowledge {
+                        delivered_through: delivery.sequence,
+                    };
+                    self.say(device::session_request::Message::Acknowledge(done))
+                        .await?;
                     if self.taken.is_multiple_of(CREDIT / 2) {
                         self.grant().await?;
                     }
                     return Ok(delivery);
                 }
                 device::session_response::Message::Ping(number) => {
-                    self.say(device::session_request::Message::Pong(number)).await?;
+                    self.say(device::session_request::Message::Pong(number))
+                        .await?;
                 }
                 device::session_response::Message::Hello(_)
                 | device::session_response::Message::ReceiptsAcknowledged(_) => {}
@@ -196,20 +230,33 @@ impl Session {
     }
 
     async fn grant(&self) -> Result<()> {
-        let grant = device::Grant { app: self.app.clone(), total: self.taken + CREDIT };
-        self.say(device::session_request::Message::Grant(grant)).await
+        let grant = device::Grant {
+            app: self.app.clone(),
+            total: self.taken + CREDIT,
+        };
+        self.say(device::session_request::Message::Grant(grant))
+            .await
     }
 
     async fn say(&self, message: device::session_request::Message) -> Result<()> {
-        self.outgoing.send(request(message)).await.context("the session has ended")
+        self.outgoing
+            .send(request(message))
+            .await
+            .context("the session has ended")
     }
 
     async fn next(&mut self) -> Result<device::session_response::Message> {
-        let message = self.incoming.message().await?.context("the coordinator ended the session")?;
+        let message = self
+            .incoming
+            .message()
+            .await?
+            .context("the coordinator ended the session")?;
         message.message.context("an empty message")
     }
 }
 
 fn request(message: device::session_request::Message) -> device::SessionRequest {
-    device::SessionRequest { message: Some(message) }
+    device::SessionRequest {
+        message: Some(message),
+    }
 }

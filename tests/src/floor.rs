@@ -39,7 +39,11 @@ impl Floor {
         let ready = own.join("ready");
         let server = process::Server::start(&["__floor", &own_text], &ready, &log)?;
         let address = std::fs::read_to_string(&ready)?;
-        Ok(Self { server, address, client })
+        Ok(Self {
+            server,
+            address,
+            client,
+        })
     }
 
     /// Its process id.
@@ -63,19 +67,32 @@ fn make_authority(folder: &Path) -> Result<Credentials> {
     let (server, server_key) = leaf("localhost", ExtendedKeyUsagePurpose::ServerAuth)?;
     let (certificate, key) = leaf("client", ExtendedKeyUsagePurpose::ClientAuth)?;
     let root = root_certificate.pem();
-    for (name, content) in [("server.pem", &server), ("server-key.pem", &server_key), ("root.pem", &root)] {
+    for (name, content) in [
+        ("server.pem", &server),
+        ("server-key.pem", &server_key),
+        ("root.pem", &root),
+    ] {
         std::fs::write(folder.join(name), content)?;
     }
-    Ok(Credentials { certificate, key, root })
+    Ok(Credentials {
+        certificate,
+        key,
+        root,
+    })
 }
 
 /// Serves the floor with the authority in `folder` until it is killed.
 pub fn serve(folder: &Path) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         let read = |name: &str| std::fs::read_to_string(folder.join(name));
         let tls = ServerTlsConfig::new()
-            .identity(Identity::from_pem(read("server.pem")?, read("server-key.pem")?))
+            .identity(Identity::from_pem(
+                read("server.pem")?,
+                read("server-key.pem")?,
+            ))
             .client_ca_root(Certificate::from_pem(read("root.pem")?));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?.to_string();
@@ -103,28 +120,52 @@ struct Bare {
 
 #[tonic::async_trait]
 impl PushService for Bare {
-    async fn send(&self, request: Request<push::SendRequest>) -> Result<Response<push::SendResponse>, Status> {
+    async fn send(
+        &self,
+        request: Request<push::SendRequest>,
+    ) -> Result<Response<push::SendResponse>, Status> {
         let request = request.into_inner();
         if let Some(push::send_request::Target::Device(name)) = &request.target {
-            let sender = self.devices.lock().map_err(|_poisoned| Status::internal("lock"))?.get(name).cloned();
+            let sender = self
+                .devices
+                .lock()
+                .map_err(|_poisoned| Status::internal("lock"))?
+                .get(name)
+                .cloned();
             if let Some(sender) = sender {
-                let delivery =
-                    device::Delivery { sequence: 1, app: request.app, payload: request.payload, ..Default::default() };
+                let delivery = device::Delivery {
+                    sequence: 1,
+                    app: request.app,
+                    payload: request.payload,
+                    ..Default::default()
+                };
                 let message = Some(device::session_response::Message::Delivery(delivery));
                 let gone = |_closed| Status::unavailable("the device is gone");
-                sender.send(Ok(device::SessionResponse { message })).await.map_err(gone)?;
+                sender
+                    .send(Ok(device::SessionResponse { message }))
+                    .await
+                    .map_err(gone)?;
             }
         }
-        Ok(Response::new(push::SendResponse { devices: 1, ..Default::default() }))
+        Ok(Response::new(push::SendResponse {
+            devices: 1,
+            ..Default::default()
+        }))
     }
 
-    async fn get(&self, _: Request<push::GetRequest>) -> Result<Response<push::GetResponse>, Status> {
+    async fn get(
+        &self,
+        _: Request<push::GetRequest>,
+    ) -> Result<Response<push::GetResponse>, Status> {
         Err(Status::unimplemented("the floor keeps nothing"))
     }
 
     type WatchStream = ReceiverStream<Result<push::WatchResponse, Status>>;
 
-    async fn watch(&self, _: Request<push::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+    async fn watch(
+        &self,
+        _: Request<push::WatchRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
         Err(Status::unimplemented("the floor keeps nothing"))
     }
 }
@@ -143,8 +184,16 @@ impl DeviceService for Bare {
         tokio::spawn(async move {
             while let Ok(Some(message)) = incoming.message().await {
                 if let Some(device::session_request::Message::Hello(hello)) = message.message {
-                    let answer = device::session_response::Message::Hello(device::CoordinatorHello::default());
-                    if sender.send(Ok(device::SessionResponse { message: Some(answer) })).await.is_err() {
+                    let answer = device::session_response::Message::Hello(
+                        device::CoordinatorHello::default(),
+                    );
+                    if sender
+                        .send(Ok(device::SessionResponse {
+                            message: Some(answer),
+                        }))
+                        .await
+                        .is_err()
+                    {
                         return;
                     }
                     if let Ok(mut devices) = devices.lock() {

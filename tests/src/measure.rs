@@ -20,7 +20,10 @@ impl Watch {
         self.0.elapsed()
     }
     /// `count` a second since the start.
-    #[expect(clippy::cast_precision_loss, reason = "counts of a bench are far below 2^52")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "counts of a bench are far below 2^52"
+    )]
     pub fn rate(self, count: u64) -> f64 {
         count as f64 / self.elapsed().as_secs_f64()
     }
@@ -36,7 +39,13 @@ pub fn median(values: &[f64]) -> f64 {
 /// Bytes of resident memory of a process.
 pub fn resident(pid: u32) -> Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("no VmRSS")?;
-    let kib = line.split_whitespace().nth(1).context("no figure in VmRSS")?;
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS:"))
+        .context("no VmRSS")?;
+    let kib = line
+        .split_whitespace()
+        .nth(1)
+        .context("no figure in VmRSS")?;
     Ok(kib.parse::<u64>()? * 1024)
 }

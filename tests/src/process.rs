@@ -24,7 +24,8 @@ impl Server {
     /// Starts this program again with these arguments; ready once `ready_file` exists.
     pub fn start(arguments: &[&str], ready_file: &Path, log: &Path) -> Result<Self> {
         let own = std::env::current_exe().context("find this program")?;
-        let log = std::fs::File::create(log).with_context(|| format!("create {}", log.display()))?;
+        let log =
+            std::fs::File::create(log).with_context(|| format!("create {}", log.display()))?;
         let child = Command::new(own)
             .args(arguments)
             .stdin(Stdio::null())
@@ -48,10 +49,16 @@ impl Server {
         let mut left = READY_WITHIN;
         while !file.is_file() {
             if let Some(status) = self.child.try_wait()? {
-                bail!("the server ended with {status} before it wrote {}", file.display());
+                bail!(
+                    "the server ended with {status} before it wrote {}",
+                    file.display()
+                );
             }
             left = left.checked_sub(LOOK_EVERY).with_context(|| {
-                format!("the server did not write {} within {READY_WITHIN:?}", file.display())
+                format!(
+                    "the server did not write {} within {READY_WITHIN:?}",
+                    file.display()
+                )
             })?;
             // Comes back early when the process ends.
             let mut ended = [PollFd::new(&pidfd, PollFlags::IN)];

@@ -1,6 +1,9 @@
 //! The rule book on a virtual device, written from the book: what an agent author may rely on.
 
-#![expect(clippy::unwrap_used, reason = "in a test a wrong name should stop it here")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "in a test a wrong name should stop it here"
+)]
 
 use lull_policy::{
     Answer, Bytes, Caller, CancelReason, Condition, DropReason, Hop, Level, Notice, Outcome,

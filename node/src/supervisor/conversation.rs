@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lull_policy::{Event, Launch, Report, RunId, bounds};
+use lull_policy::{Event, Launch, Report, RunId, Span, bounds};
 use lull_proto::agent::{FromAgent, PROTOCOL, ToAgent};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Sleep;
@@ -38,13 +38,14 @@ pub(super) enum Begin {
     /// With a launch.
     Launch(Box<Launch>),
     /// With what the launcher holds from an earlier daemon.
-    Adopted(Option<Note>),
+    Adopted(Option<Box<Note>>),
     /// With the end of a run that will not be started.
     Never(&'static str),
 }
 
 /// A conversation.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "four independent facts about one agent")]
 pub(super) struct Conversation {
     run: RunId,
     setup: Arc<Setup>,
@@ -120,7 +121,7 @@ impl Conversation {
     pub(super) async fn run(mut self, begin: Begin) {
         match begin {
             Begin::Launch(launch) => self.prepare(launch).await,
-            Begin::Adopted(note) => self.note = note,
+            Begin::Adopted(note) => self.note = note.map(|note| *note),
             Begin::Never(message) => self.end = Some(End::never(message)),
         }
         if self.converse().await.is_ok() {
@@ -242,7 +243,7 @@ impl Conversation {
             self.outbox.extend(line(&ToAgent::Cancel {
                 reason: word(cancel.reason),
                 number: cancel.reason.number(),
-                grace_ms: grace.map(|grace| grace.as_millis()),
+                grace_ms: grace.map(Span::as_millis),
             }));
         } else {
             self.tell_desk(FromRun::Terminate(self.run)).await;

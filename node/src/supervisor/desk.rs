@@ -37,7 +37,7 @@ pub(super) struct Desk {
     early: BTreeMap<RunId, Early>,
     conversations: JoinSet<()>,
     from_runs: mpsc::Receiver<FromRun>,
-    to_desk: mpsc::Sender<FromRun>,
+    words: mpsc::Sender<FromRun>,
     limits_off: bool,
 }
 
@@ -53,7 +53,7 @@ type Reconnection = PortFuture<'static, (Launcher, Vec<HeldRun>)>;
 impl Desk {
     /// A desk over a connection.
     pub(super) fn new(setup: Setup, launcher: Launcher, held: Vec<HeldRun>) -> Self {
-        let (to_desk, from_runs) = mpsc::channel(FROM_RUNS);
+        let (words, from_runs) = mpsc::channel(FROM_RUNS);
         Self {
             setup: Arc::new(setup),
             launcher: Some(launcher),
@@ -62,7 +62,7 @@ impl Desk {
             early: BTreeMap::new(),
             conversations: JoinSet::new(),
             from_runs,
-            to_desk,
+            words,
             limits_off: sabotage::limits_off(),
         }
     }
@@ -122,7 +122,7 @@ impl Desk {
                 self.send(&Request::Kill { run: run.0 }, None).await;
                 continue;
             }
-            let note = Note::decode(&held.note);
+            let note = Note::decode(&held.note).map(Box::new);
             self.seat(
                 run,
                 Begin::Adopted(note),
@@ -209,7 +209,7 @@ impl Desk {
         let conversation = Conversation::new(
             run,
             Arc::clone(&self.setup),
-            self.to_desk.clone(),
+            self.words.clone(),
             from_desk,
             asked,
         );

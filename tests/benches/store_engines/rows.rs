@@ -69,7 +69,7 @@ impl Load {
     }
 
     /// The id of a device: spread, as random ids are.
-    pub(crate) fn device(&self, place: usize) -> [u8; 16] {
+    pub(crate) fn device(place: usize) -> [u8; 16] {
         let mixed = (place as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let mut id = [0; 16];
         id[..8].copy_from_slice(&mixed.to_be_bytes());
@@ -93,7 +93,7 @@ impl Load {
             self.made += 1;
             let made = self.made;
             let place = usize::try_from(made.wrapping_mul(7_919)).unwrap_or(0) % self.heads.len();
-            let device = self.device(place);
+            let device = Self::device(place);
             let head = &mut self.heads[place];
             let accepted = NOON + made / 10;
             let mut id = [0_u8; 16];

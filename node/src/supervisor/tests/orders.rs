@@ -11,7 +11,7 @@ async fn a_plain_command_gets_its_push_by_environment_and_descriptor() {
     let mut launch = launch(1);
     launch.trigger = Trigger::Push;
     launch.attempt = 2;
-    launch.cancel_at = later(&stage, Span::seconds(25));
+    launch.cancel_at = Some(later(&stage, Span::seconds(25)));
     launch.push = Some(Push {
         id: PushId::new("push-1").unwrap(),
         app: launch.app.clone(),

@@ -98,10 +98,10 @@ impl Scribe {
     pub(super) async fn hears(&self, what: impl Fn(&[Event]) -> bool) -> Vec<Event> {
         let mut told = self.told.subscribe();
         let heard = tokio::time::timeout(PATIENCE, told.wait_for(|told| what(told))).await;
-        match heard {
-            Ok(heard) => heard.unwrap().clone(),
-            Err(_elapsed) => panic!("not heard in time; heard: {:?}", self.told()),
-        }
+        let Ok(heard) = heard else {
+            panic!("not heard in time; heard: {:?}", self.told());
+        };
+        heard.unwrap().clone()
     }
 
     /// The end of a run.
@@ -387,6 +387,6 @@ pub(super) async fn until(what: &str, mut so: impl FnMut() -> bool) {
 }
 
 /// So long from now, on the monotonic clock.
-pub(super) fn later(stage: &Stage, span: Span) -> Option<Running> {
-    Some(stage.setup.clock.now().running.after(span))
+pub(super) fn later(stage: &Stage, span: Span) -> Running {
+    stage.setup.clock.now().running.after(span)
 }

@@ -21,8 +21,8 @@ async fn an_agent_is_invoked_and_its_reports_are_told_in_order() {
         minutes: 30,
         one_shot: false,
     };
-    launch.cancel_at = later(&stage, Span::minutes(5));
-    launch.kill_at = later(&stage, Span::minutes(6));
+    launch.cancel_at = Some(later(&stage, Span::minutes(5)));
+    launch.kill_at = Some(later(&stage, Span::minutes(6)));
     let run = stage.launch_with(launch, &script).await;
     let (_exit, _usage, output) = stage.scribe.end(run).await;
     let invoke: serde_json::Value = serde_json::from_str(&output).unwrap();
@@ -77,7 +77,7 @@ async fn an_agent_that_speaks_is_asked_by_message() {
     let run = stage.launch(1, &script).await;
     stage.scribe.hears(|told| told.len() == 2).await;
     let reason = CancelReason::ExecutionTimeExceeded;
-    let kill_at = later(&stage, Span::seconds(5));
+    let kill_at = Some(later(&stage, Span::seconds(5)));
     stage
         .send(RunOrder::AskToCancel {
             run,
