@@ -70,7 +70,7 @@ pub(crate) fn start(
     ground: &Ground,
 ) -> Result<Child, LaunchError> {
     check(order, payload, ground)?;
-    let cage = cages.create(
+    let mut cage = cages.create(
         order.run,
         Limits {
             memory: order.memory,
@@ -78,18 +78,22 @@ pub(crate) fn start(
         },
     )?;
     match start_in(order, payload, cages, ground, &cage) {
-        Ok((main, socket, output, report)) => Ok(Child {
-            main,
-            process: Process {
-                pid: main.as_raw_nonzero().get().unsigned_abs(),
-                start_time: start_time(main).unwrap_or(0),
-                cage: cages.name(&cage),
-            },
-            cage,
-            socket,
-            output,
-            report,
-        }),
+        Ok((main, socket, output, report)) => {
+            // While the child is on its way. An event that is missed shows in the counters when the run ends.
+            cages.watch_memory(&mut cage).ok();
+            Ok(Child {
+                main,
+                process: Process {
+                    pid: main.as_raw_nonzero().get().unsigned_abs(),
+                    start_time: start_time(main).unwrap_or(0),
+                    cage: cages.name(&cage),
+                },
+                cage,
+                socket,
+                output,
+                report,
+            })
+        }
         Err(error) => {
             // The error to tell is the first one.
             drop(cages.remove(&cage));
@@ -161,7 +165,6 @@ fn start_in(
         payload: payload.filter(|_| order.payload).map(AsFd::as_fd),
         report: its_report.as_fd(),
         born_in: doors.born_in.as_ref().map(AsFd::as_fd),
-        join: doors.join.as_ref().map(AsFd::as_fd),
         enter: &enter,
     };
     let main = sys::start(&plan, &ground.places).map_err(LaunchError::Clone)?;

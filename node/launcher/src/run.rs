@@ -225,7 +225,7 @@ impl Run {
     /// One of its descriptors is ready. True: its program has begun to execute.
     pub(crate) fn ready(&mut self, source: Source, now: Duration) -> bool {
         match source {
-            Source::Output => self.take_output(now),
+            Source::Output => drop(self.take_output(now)),
             Source::Report => return self.take_report(),
             Source::Oom => {
                 self.oom_until = Some(now + OOM_PATIENCE);
@@ -241,23 +241,27 @@ impl Run {
         false
     }
 
-    fn take_output(&mut self, now: Duration) {
+    /// False: there is nothing to take now.
+    fn take_output(&mut self, now: Duration) -> bool {
         if now >= self.taken.1 {
             self.taken = (0, now + WINDOW);
         }
-        let mut bytes = [0; TURN];
         let Some(pipe) = &self.pipe else {
-            return;
+            return false;
         };
+        let mut bytes = [0; TURN];
         match rustix::io::read(pipe, &mut bytes) {
             Ok(0) => self.pipe = None,
             Ok(length) => {
                 self.taken.0 += length;
                 self.output.push(bytes.get(..length).unwrap_or_default());
+                return true;
             }
-            Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(Errno::INTR) => return true,
+            Err(Errno::AGAIN) => {}
             Err(_broken) => self.pipe = None,
         }
+        false
     }
 
     /// True: the report ended without a failure, so the program executes.
@@ -322,6 +326,10 @@ impl Run {
             self.finish(cages);
             return true;
         }
+        if let Some(cage) = &mut self.cage {
+            // Without a notice it is looked at again all the same.
+            cages.watch_changes(cage).ok();
+        }
         if let Some(main) = self.main() {
             // The child may not be in all of its cage yet.
             kill_process(main, Signal::KILL).ok();
@@ -373,7 +381,9 @@ impl Run {
     fn finish(&mut self, cages: &Cages) {
         // Nobody writes any more: what is in the pipe is all there is, and the pipe holds at most a mebibyte.
         for _turn in 0..(1024 * 1024 / TURN) {
-            self.take_output(Duration::ZERO);
+            if !self.take_output(Duration::ZERO) {
+                break;
+            }
         }
         let exit = self.exit(cages);
         if let Some(cage) = &mut self.cage {

@@ -3,6 +3,7 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Mutex, PoisonError};
 
 use rustix::io::Errno;
 use rustix::net::{
@@ -16,9 +17,16 @@ use serde::de::DeserializeOwned;
 pub const MESSAGE_LIMIT: usize = 64 * 1024;
 
 /// One end of a connection.
-#[derive(Debug)]
 pub struct Channel {
     socket: OwnedFd,
+    /// Room for one packet, made once.
+    packet: Mutex<Vec<u8>>,
+}
+
+impl std::fmt::Debug for Channel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Channel").field(&self.socket).finish()
+    }
 }
 
 /// Why a message could not be sent or received.
@@ -57,7 +65,10 @@ pub enum Received<T> {
 impl Channel {
     /// Takes over a connected `SOCK_SEQPACKET` socket.
     pub fn new(socket: OwnedFd) -> Self {
-        Self { socket }
+        Self {
+            socket,
+            packet: Mutex::default(),
+        }
     }
 
     /// Encodes a message.
@@ -88,11 +99,19 @@ impl Channel {
 
     /// Receives one message. Never waits unless the socket is blocking.
     pub fn receive<T: DeserializeOwned>(&self) -> Result<Received<T>, ChannelError> {
-        let mut bytes = vec![0; MESSAGE_LIMIT];
+        let mut bytes = self.packet.lock().unwrap_or_else(PoisonError::into_inner);
+        bytes.resize(MESSAGE_LIMIT, 0);
+        self.receive_into(&mut bytes)
+    }
+
+    fn receive_into<T: DeserializeOwned>(
+        &self,
+        bytes: &mut [u8],
+    ) -> Result<Received<T>, ChannelError> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let message = retry(|| {
-            let mut parts = [IoSliceMut::new(&mut bytes)];
+            let mut parts = [IoSliceMut::new(bytes)];
             let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::TRUNC;
             recvmsg(&self.socket, &mut parts, &mut control, flags)
         })?;

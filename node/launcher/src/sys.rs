@@ -13,6 +13,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
+use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Resource, Rlimit};
 
 /// Where the agent finds its socket.
@@ -70,8 +71,6 @@ pub(crate) struct Plan<'a> {
     pub(crate) report: BorrowedFd<'a>,
     /// The v2 cage to be born in.
     pub(crate) born_in: Option<BorrowedFd<'a>>,
-    /// `cgroup.procs` of that cage, for kernels that cannot clone into it.
-    pub(crate) join: Option<BorrowedFd<'a>>,
     /// Files of v1 cages that take "0" for the process that writes it.
     pub(crate) enter: &'a [BorrowedFd<'a>],
 }
@@ -247,8 +246,10 @@ fn become_agent(
 
 /// Before anything else of the agent's: from here on it is bounded.
 fn enter_cage(plan: &Plan<'_>, born: bool) -> io::Result<()> {
-    if let (false, Some(join)) = (born, plan.join) {
-        rustix::io::write(join, b"0")?;
+    if let (false, Some(cage)) = (born, plan.born_in) {
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+        let join = rustix::fs::openat(cage, c"cgroup.procs", flags, Mode::empty())?;
+        rustix::io::write(&join, b"0")?;
     }
     for file in plan.enter {
         rustix::io::write(file, b"0")?;

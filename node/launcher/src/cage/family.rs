@@ -6,9 +6,11 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
+use std::path::Path;
 
 use rustix::process::{Pid, getpid};
 
+use super::memory::read;
 use super::tree::Tree;
 
 /// The variable by which the daemon tells an agent its run; children inherit it.
@@ -55,7 +57,8 @@ pub(crate) fn has_ended(pid: Pid) -> bool {
 
 /// When a process was started: field 22 of its `stat`, in clock ticks since boot.
 pub(crate) fn start_time(pid: Pid) -> Option<u64> {
-    let text = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
+    let path = format!("/proc/{}/stat", pid.as_raw_nonzero());
+    let text = read(Path::new(&path)).ok()?;
     let (_name, fields) = text.rsplit_once(')')?;
     fields.split_whitespace().nth(19)?.parse().ok()
 }

@@ -1,7 +1,7 @@
 //! The memory cap of a cage, and whether the kernel killed for it: v1 and v2 behind one trait.
 
 use std::fmt::Debug;
-use std::fs::{self, File};
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
@@ -51,6 +51,9 @@ impl MemoryCap for V1 {
     fn killed(&self, folder: &Path) -> bool {
         // The kill counter also counts kills for the memory of an outer group or of the whole machine; a cap of our own that was
         // never reached had no part in it. The failure counters would say that, but newer kernels leave them at 0 (seen on 6.18).
+        if counter(&folder.join("memory.oom_control"), "oom_kill ") == 0 {
+            return false;
+        }
         let batch = u64::try_from(BATCH * rustix::param::page_size()).unwrap_or(0);
         let reached = |peak: &str, limit: &str| {
             let peak = number(&folder.join(peak));
@@ -58,12 +61,11 @@ impl MemoryCap for V1 {
             peak.zip(limit)
                 .is_some_and(|(peak, limit)| peak.saturating_add(batch) >= limit)
         };
-        let capped = reached("memory.max_usage_in_bytes", "memory.limit_in_bytes")
+        reached("memory.max_usage_in_bytes", "memory.limit_in_bytes")
             || reached(
                 "memory.memsw.max_usage_in_bytes",
                 "memory.memsw.limit_in_bytes",
-            );
-        capped && counter(&folder.join("memory.oom_control"), "oom_kill") > 0
+            )
     }
 
     fn usage(&self, folder: &Path) -> Option<u64> {
@@ -99,9 +101,9 @@ impl MemoryCap for V2 {
     }
 
     fn killed(&self, folder: &Path) -> bool {
-        let events = folder.join("memory.events");
         // `oom` moves only where the cap that was hit is the cage's own.
-        counter(&events, "oom") > 0 && counter(&events, "oom_kill") > 0
+        read(&folder.join("memory.events"))
+            .is_ok_and(|events| line(&events, "oom ") > 0 && line(&events, "oom_kill ") > 0)
     }
 
     fn usage(&self, folder: &Path) -> Option<u64> {
@@ -115,19 +117,34 @@ impl MemoryCap for V2 {
 
 /// Writes a control file, which exists.
 pub(crate) fn write(path: &Path, text: &str) -> io::Result<()> {
-    let file = fs::OpenOptions::new().write(true).open(path)?;
+    let file = OpenOptions::new().write(true).open(path)?;
     rustix::io::write(&file, text.as_bytes())?;
     Ok(())
 }
 
 /// A file that holds one number.
 pub(crate) fn number(path: &Path) -> Option<u64> {
-    fs::read_to_string(path).ok()?.trim().parse().ok()
+    read(path).ok()?.trim().parse().ok()
 }
 
 /// One line `name number` of a file; 0 where it is not there.
 pub(crate) fn counter(path: &Path, name: &str) -> u64 {
-    let text = fs::read_to_string(path).unwrap_or_default();
-    let line = |line: &str| line.strip_prefix(name)?.trim().parse().ok();
-    text.lines().find_map(line).unwrap_or(0)
+    read(path).map_or(0, |text| line(&text, name))
+}
+
+/// One line `name number` of a text; 0 where it is not there.
+pub(crate) fn line(text: &str, name: &str) -> u64 {
+    let number = |line: &str| line.strip_prefix(name)?.trim().parse().ok();
+    text.lines().find_map(number).unwrap_or(0)
+}
+
+/// Most bytes of a control file that is read here: `memory.oom_control` has 60, `cpu.stat` 300.
+const CONTROL_FILE: usize = 4096;
+
+/// A small control file, in one piece.
+pub(crate) fn read(path: &Path) -> io::Result<String> {
+    let file = File::open(path)?;
+    let mut bytes = [0; CONTROL_FILE];
+    let length = rustix::io::read(&file, &mut bytes)?;
+    Ok(String::from_utf8_lossy(bytes.get(..length).unwrap_or_default()).into_owned())
 }

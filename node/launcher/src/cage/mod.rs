@@ -92,7 +92,10 @@ enum CpuAccount {
 /// The folders of cages of one launcher, and the way chosen for each feature.
 #[derive(Debug)]
 pub struct Cages {
+    /// Below each of these a run has a folder.
     folders: Vec<PathBuf>,
+    /// In these all runs are together.
+    shared: Vec<PathBuf>,
     memory: Option<(usize, Box<dyn MemoryCap>)>,
     pids: Option<usize>,
     /// `tasks` of the v1 group that all agents share for the CPU.
@@ -123,8 +126,6 @@ pub struct Cage {
 pub(crate) struct Doors {
     /// The v2 folder to be born in.
     pub(crate) born_in: Option<OwnedFd>,
-    /// `cgroup.procs` of that folder.
-    pub(crate) join: Option<OwnedFd>,
     /// `tasks` of v1 folders. One thread that moves itself by `tasks` needs no wait for all CPUs, other than by `cgroup.procs`.
     pub(crate) enter: Vec<OwnedFd>,
 }
@@ -187,13 +188,27 @@ impl Cages {
             memory
                 .set(&folder, bytes)
                 .map_err(failed("set the memory cap in", &folder))?;
-            let watch = memory.watch(&folder);
-            cage.oom = Some(watch.map_err(failed("watch the memory of", &folder))?);
             cage.cap = Some(bytes);
         }
-        if let Some(folder) = cage.folder(self.kill_folder) {
-            let watch = self.kill.watch(folder);
-            cage.changes = watch.map_err(failed("watch the processes of", folder))?;
+        Ok(())
+    }
+
+    /// From now on it is wanted to know when the cage is out of memory. Its cap holds without that.
+    pub(crate) fn watch_memory(&self, cage: &mut Cage) -> Result<(), CageError> {
+        let Some((index, memory)) = &self.memory else {
+            return Ok(());
+        };
+        if let (Some(_cap), Some(folder)) = (cage.cap, cage.folder(Some(*index))) {
+            let watch = memory.watch(folder);
+            cage.oom = Some(watch.map_err(failed("watch the memory of", folder))?);
+        }
+        Ok(())
+    }
+
+    /// From now on it is wanted to know when the cage becomes empty.
+    pub(crate) fn watch_changes(&self, cage: &mut Cage) -> io::Result<()> {
+        if let (None, Some(folder)) = (&cage.changes, cage.folder(self.kill_folder)) {
+            cage.changes = self.kill.watch(folder)?;
         }
         Ok(())
     }
@@ -202,21 +217,18 @@ impl Cages {
     pub(crate) fn doors(&self, cage: &Cage) -> Result<Doors, CageError> {
         let mut doors = Doors {
             born_in: None,
-            join: None,
             enter: Vec::new(),
         };
         for (index, folder) in cage.folders.iter().enumerate() {
-            let open = |name: &str| -> Result<OwnedFd, CageError> {
-                let path = folder.join(name);
-                let file = File::options().write(true).open(&path);
-                Ok(file.map_err(failed("open", &path))?.into())
-            };
             if Some(index) == self.unified {
                 let born_in = File::open(folder).map_err(failed("open", folder))?;
                 doors.born_in = Some(born_in.into());
-                doors.join = Some(open("cgroup.procs")?);
             } else {
-                doors.enter.push(open("tasks")?);
+                let tasks = folder.join("tasks");
+                let file = File::options().write(true).open(&tasks);
+                doors
+                    .enter
+                    .push(file.map_err(failed("open", &tasks))?.into());
             }
         }
         Ok(doors)
@@ -274,7 +286,7 @@ impl Cages {
         let (index, account) = self.account?;
         let folder = cage.folder(Some(index))?;
         match account {
-            CpuAccount::Stat => Some(counter(&folder.join("cpu.stat"), "usage_usec")),
+            CpuAccount::Stat => Some(counter(&folder.join("cpu.stat"), "usage_usec ")),
             CpuAccount::Accounting => Some(number(&folder.join("cpuacct.usage"))? / 1_000),
         }
     }
@@ -350,7 +362,7 @@ impl Cages {
             drop(write(&home.join("cgroup.procs"), "0"));
             drop(fs::remove_dir(folder.join("launcher")));
         }
-        for folder in &self.folders {
+        for folder in self.folders.iter().chain(&self.shared) {
             drop(fs::remove_dir(folder));
         }
     }

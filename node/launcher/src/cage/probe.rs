@@ -49,6 +49,7 @@ pub(super) fn probe(
         name,
         hierarchies,
         folders: Vec::new(),
+        shared: Vec::new(),
         cannot: Vec::new(),
     };
     let (unified, handed_out) = probe.unified();
@@ -66,12 +67,18 @@ pub(super) fn probe(
             ),
         });
     }
+    // Where both are one hierarchy, a run's own folder stands below the shared one and has its share.
+    let apart = probe
+        .shared
+        .iter()
+        .all(|folder| !probe.folders.contains(folder));
     let lock = lock(&probe.folders)?;
     let cages = Cages {
         folders: probe.folders,
+        shared: probe.shared,
         memory,
         pids,
-        cpu,
+        cpu: cpu.filter(|_| apart),
         kill_folder,
         kill,
         unified,
@@ -122,6 +129,8 @@ struct Probe<'a> {
     name: &'a str,
     hierarchies: &'a Hierarchies,
     folders: Vec<PathBuf>,
+    /// Groups that all agents share.
+    shared: Vec<PathBuf>,
     cannot: Vec<CannotEnforce>,
 }
 
@@ -194,14 +203,15 @@ impl Probe<'_> {
     }
 
     fn v1_shares(&mut self) -> Result<OwnedFd, String> {
-        let index = self.v1("cpu")?;
-        let folder = self.folders.get(index).cloned().unwrap_or_default();
+        let folder = self.make_v1("cpu")?;
         let open = || -> io::Result<OwnedFd> {
             write(&folder.join("cpu.shares"), SHARES_V1)?;
             let tasks = File::options().write(true).open(folder.join("tasks"))?;
             Ok(tasks.into())
         };
-        open().map_err(|e| format!("cannot write below {}: {e}", folder.display()))
+        let opened = open().map_err(|e| format!("cannot write below {}: {e}", folder.display()));
+        self.shared.push(folder);
+        opened
     }
 
     fn kill(&mut self, unified: Option<usize>) -> (Option<usize>, Box<dyn TreeKill>) {
@@ -233,12 +243,16 @@ impl Probe<'_> {
 
     /// Makes the folder of cages in the v1 hierarchy of a controller, once for hierarchies that have several.
     fn v1(&mut self, controller: &str) -> Result<usize, String> {
+        self.make_v1(controller).map(|folder| self.add(folder))
+    }
+
+    fn make_v1(&self, controller: &str) -> Result<PathBuf, String> {
         let Some(hierarchy) = self.hierarchies.of(controller) else {
             return Err(format!("no cgroup has the {controller} controller"));
         };
         let folder = hierarchy.own.join(self.name);
         match make(&folder) {
-            Ok(()) => Ok(self.add(folder)),
+            Ok(()) => Ok(folder),
             Err(error) => Err(format!("cannot make {}: {error}", folder.display())),
         }
     }

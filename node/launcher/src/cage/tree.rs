@@ -9,7 +9,7 @@ use std::path::Path;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::family;
-use super::memory::{counter, write};
+use super::memory::{line, read, write};
 
 /// Who belongs to a run, for the ways that have no cage to ask.
 #[derive(Debug, Clone, Copy)]
@@ -53,11 +53,8 @@ impl TreeKill for Unified {
     }
 
     fn is_empty(&self, tree: Tree<'_>) -> io::Result<bool> {
-        let events = tree.folder.join("cgroup.events");
-        if !events.exists() {
-            return Err(io::Error::from(io::ErrorKind::NotFound));
-        }
-        Ok(counter(&events, "populated") == 0)
+        let events = read(&tree.folder.join("cgroup.events"))?;
+        Ok(line(&events, "populated ") == 0)
     }
 
     fn watch(&self, folder: &Path) -> io::Result<Option<OwnedFd>> {
