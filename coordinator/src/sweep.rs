@@ -1,6 +1,6 @@
 //! The sweep: pushes whose time to live has ended, whose device stays silent, or that may be forgotten; expired tokens.
 //!
-//! Sleeps until the policy's next instant. Deliberately absent: what is due ([`Life::due`]).
+//! Sleeps until the policy's next instant. Deliberately absent: what is due (`Life::due` of the fleet policy).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

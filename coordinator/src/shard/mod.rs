@@ -1,6 +1,6 @@
 //! A shard: the actor that decides for the devices that hash to it, on what it keeps of them; the store owns them.
 //!
-//! Handlers never wait: what takes time is ordered from the store by the [`order`] desk, or read on the pool, and comes
+//! Handlers never wait: what takes time is ordered from the store by the `order` desk, or read on the pool, and comes
 //! back as a message. What a push, a session or a receipt leads to is decided by the fleet policy. Deliberately absent:
 //! connections and wire types (but for what a session is told).
 

@@ -45,7 +45,10 @@ pub(super) enum Begin {
 
 /// A conversation.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "four independent facts about one agent")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four independent facts about one agent"
+)]
 pub(super) struct Conversation {
     run: RunId,
     setup: Arc<Setup>,

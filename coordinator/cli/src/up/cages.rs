@@ -105,8 +105,11 @@ pub(crate) fn remove(name: &str) -> Vec<PathBuf> {
 fn remove_tree(cage: &Path) -> bool {
     let below = fs::read_dir(cage).into_iter().flatten().flatten();
     let folders = below.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-    let emptied = folders.fold(true, |emptied, entry| remove_tree(&entry.path()) && emptied);
-    emptied && fs::remove_dir(cage).is_ok()
+    for folder in folders {
+        // Whatever stays behind makes the removal of the cage itself fail.
+        remove_tree(&folder.path());
+    }
+    fs::remove_dir(cage).is_ok()
 }
 
 /// What the kernel's files said of a run's memory, the newest of each.
