@@ -3,7 +3,9 @@
 //! `default.toml` beside this file is the documentation, the template (`lull-node print-config`) and the list of the keys
 //! that exist. Layers, each over the one before: defaults, file, environment (`LULL_NODE_…`), flags.
 
+mod check;
 pub mod document;
+mod layer;
 mod policy;
 mod profile;
 pub mod quantity;
@@ -11,11 +13,14 @@ pub mod quantity;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, Read as _};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use lull_policy::{AppId, Policy};
 
-use document::{DocumentError, Origin, Section, unknown_name};
+pub(crate) use check::path;
+use check::{cage, filter, label};
+use document::{DocumentError, Origin, Section};
+pub use layer::Overrides;
 pub use profile::Assumed;
 
 /// Every key with its default and its meaning, as TOML.
@@ -38,12 +43,6 @@ const LABELS: usize = 32;
 
 /// Most bytes of the device's name, as the wire has it.
 const NAME_LIMIT: usize = 64;
-
-/// Most bytes of a log filter.
-const FILTER_LIMIT: usize = 256;
-
-/// The prefix of variables that set keys.
-const VARIABLE_PREFIX: &str = "LULL_NODE_";
 
 /// Everything that can be set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -234,38 +233,6 @@ impl NodeConfig {
         Ok(config)
     }
 
-    fn apply(&mut self, overrides: Overrides) -> Result<(), ConfigError> {
-        let origin = overrides.origin;
-        let refuse = |key: &str, problem: String| ConfigError::Override {
-            origin,
-            key: key.to_owned(),
-            problem,
-        };
-        let text = |key: &str, value: OsString| {
-            let lossy = |value: OsString| {
-                refuse(
-                    key,
-                    format!("{:?} is no UTF-8 text", value.to_string_lossy()),
-                )
-            };
-            value.into_string().map_err(lossy)
-        };
-        for (key, value) in overrides.values {
-            let value = text(key, value)?;
-            let checked = |limit| path(&value, limit).map_err(|problem| refuse(key, problem));
-            match key {
-                "state_dir" => self.state_dir = checked(PATH_LIMIT)?,
-                "run_dir" => self.run_dir = checked(RUN_DIR_LIMIT)?,
-                "apps_dir" => self.apps_dir = checked(PATH_LIMIT)?,
-                "log.level" => {
-                    self.log.level = filter(&value).map_err(|problem| refuse(key, problem))?;
-                }
-                _ => return Err(refuse(key, unknown_name("key", key, &OVERRIDES))),
-            }
-        }
-        Ok(())
-    }
-
     fn take(&mut self, root: &Section<'_>) -> Result<(), DocumentError> {
         take_path(root, "state_dir", PATH_LIMIT, &mut self.state_dir)?;
         take_path(root, "run_dir", RUN_DIR_LIMIT, &mut self.run_dir)?;
@@ -313,9 +280,6 @@ const KEYS: [&str; 10] = [
     "policy",
 ];
 
-/// The keys that environment and flags can set.
-const OVERRIDES: [&str; 4] = ["state_dir", "run_dir", "apps_dir", "log.level"];
-
 impl DeviceConfig {
     fn take(&mut self, section: &Section<'_>) -> Result<(), DocumentError> {
         let name = section.parsed("name", "a text in quotes", |name| {
@@ -358,56 +322,6 @@ impl AgentsConfig {
         }
         Ok(())
     }
-}
-
-/// Values of a layer above the file.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Overrides {
-    origin: &'static str,
-    values: Vec<(&'static str, OsString)>,
-}
-
-impl Overrides {
-    /// From flags: pairs of key and value, those without value left out.
-    pub fn flags<const N: usize>(flags: [(&'static str, Option<OsString>); N]) -> Self {
-        let given = |(key, value): (&'static str, Option<OsString>)| value.map(|v| (key, v));
-        Self {
-            origin: "flag",
-            values: flags.into_iter().filter_map(given).collect(),
-        }
-    }
-
-    fn from_variables(
-        variables: impl IntoIterator<Item = (OsString, OsString)>,
-    ) -> Result<Self, ConfigError> {
-        let mut overrides = Self {
-            origin: "environment",
-            values: Vec::new(),
-        };
-        for (variable, value) in variables {
-            let variable = variable.to_string_lossy();
-            let Some(name) = variable.strip_prefix(VARIABLE_PREFIX) else {
-                continue;
-            };
-            let key = OVERRIDES.iter().find(|key| variable_of(key) == name);
-            let Some(key) = key else {
-                let known: Vec<String> = OVERRIDES.iter().map(|key| variable_of(key)).collect();
-                let known: Vec<&str> = known.iter().map(String::as_str).collect();
-                return Err(ConfigError::Override {
-                    origin: "environment",
-                    key: variable.to_string(),
-                    problem: unknown_name("variable", name, &known),
-                });
-            };
-            overrides.values.push((key, value));
-        }
-        Ok(overrides)
-    }
-}
-
-/// `log.level` is `LOG_LEVEL` in the environment.
-fn variable_of(key: &str) -> String {
-    key.replace('.', "_").to_ascii_uppercase()
 }
 
 /// Why there is no configuration.
@@ -478,59 +392,6 @@ fn take_path(
         section.parsed(key, "an absolute path in quotes", |text| path(text, limit))?,
     );
     Ok(())
-}
-
-/// An absolute path without `..`.
-pub(crate) fn path(text: &str, limit: usize) -> Result<PathBuf, String> {
-    let path = Path::new(text);
-    if !path.is_absolute() {
-        return Err(format!("{text:?} is not an absolute path"));
-    }
-    if text.len() > limit {
-        let length = text.len();
-        return Err(format!(
-            "the path has {length} bytes, at most {limit} are accepted"
-        ));
-    }
-    if text.contains('\0') || path.components().any(|part| part == Component::ParentDir) {
-        return Err(format!("{text:?} must not have \"..\" or NUL in it"));
-    }
-    Ok(path.to_owned())
-}
-
-fn cage(name: &str) -> Result<String, String> {
-    let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if name.is_empty() || name.len() > 64 || !name.chars().all(valid) || name.starts_with('.') {
-        return Err(format!(
-            "{name:?} is not a cage's name: 1 to 64 letters, digits, '-', '_', '.', not beginning with '.'"
-        ));
-    }
-    Ok(name.to_owned())
-}
-
-fn filter(level: &str) -> Result<String, String> {
-    let fits = !level.trim().is_empty() && level.len() <= FILTER_LIMIT;
-    if fits && tracing_subscriber::EnvFilter::try_new(level).is_ok() {
-        return Ok(level.to_owned());
-    }
-    Err(format!(
-        "{level:?} is no log level; write error, warn, info, debug or trace, or a filter such as \"info,lull_node::link=debug\" of at most {FILTER_LIMIT} bytes"
-    ))
-}
-
-fn label(key: &str, value: &str) -> Option<String> {
-    let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
-    let wrong = |text: &str| text.is_empty() || text.len() > 63 || !text.chars().all(valid);
-    let part = if wrong(key) {
-        key
-    } else if wrong(value) {
-        value
-    } else {
-        return None;
-    };
-    Some(format!(
-        "{part:?} is not 1 to 63 letters, digits, '-', '_', '.', '/'"
-    ))
 }
 
 #[cfg(test)]

@@ -171,6 +171,8 @@ fn lock(folder: &Path) -> Result<File, EnrollError> {
         source,
     };
     durable_file::make_folder(folder, 0o700).map_err(error)?;
+    // One that was there before may be open to others.
+    rustix::fs::chmod(folder, rustix::fs::Mode::RWXU).map_err(|errno| error(errno.into()))?;
     let open = File::open(folder).map_err(error)?;
     match rustix::fs::flock(&open, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(open),

@@ -119,6 +119,8 @@ async fn a_token_becomes_an_identity_once() {
     let door = Door::open(&["127.0.0.1"], grants()).await;
     let (_folder, config) = device();
     let identity = config.identity_dir();
+    std::fs::create_dir_all(&identity).unwrap();
+    std::fs::set_permissions(&identity, std::fs::Permissions::from_mode(0o755)).unwrap();
     let enrolled = door.enroll(&config).await.unwrap();
     assert_eq!(enrolled.device, "device-1");
     assert_eq!(
