@@ -306,8 +306,9 @@ fn a_panic_in_the_engine_ends_the_process() {
         on_runtime(async |arbiter| {
             let rig = rig(&arbiter, PATIENCE).await;
             let look = Box::new(|_: &lull_policy::Device, _| panic!("wanted by the test"));
-            let answer = rig.door.look(look).await;
-            panic!("the process should be gone, the engine answered {answer:?}");
+            rig.door.look(look).await.unwrap_err();
+            // The process goes; the time limit of the runtime fails the test if it does not.
+            std::future::pending::<()>().await;
         });
         return;
     }
