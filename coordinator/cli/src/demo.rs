@@ -74,7 +74,7 @@ async fn show(path: &Path, namespace: Namespace, up: &Up, output: &Output) -> Re
         stepped = steps(&mut pair, namespace, up.keep_going, &mut report, output) => stepped,
         () = end.asked() => Err(Failure::Refused("ended before its end, as asked".to_owned())),
     };
-    let last = finish(&mut pair).await;
+    let last = finish(&mut pair, stepped.is_ok()).await;
     last.print(output);
     report.add(&last);
     let written = up
@@ -130,8 +130,8 @@ async fn steps(
     Ok(())
 }
 
-/// Ends all, and looks for what is left.
-async fn finish(pair: &mut Pair) -> Step {
+/// Ends all, and looks for what is left. Where the steps were cut short, agents may still be at work.
+async fn finish(pair: &mut Pair, whole: bool) -> Step {
     let mut step = Step::new("end", "All ends in order");
     let name = cage(&pair.folder().0);
     let (node, coordinator, launcher) = (
@@ -152,7 +152,7 @@ async fn finish(pair: &mut Pair) -> Step {
     let cages = cages::remove(&name);
     step.claim(
         "no daemon, no agent and no cage is left",
-        left == 0 && cages.is_empty() && swept == 0,
+        left == 0 && cages.is_empty() && (swept == 0 || !whole),
         format!(
             "{} and {} left; {} had to be ended",
             count(left as u64, "daemon"),

@@ -21,7 +21,7 @@ pub(crate) async fn run(global: &Global, output: &Output) -> Result<(), Failure>
         "no app is installed: the node's folder of manifests is empty",
     );
     for manifest in refused {
-        output.note(format!("refused: {}: {}", manifest.path, manifest.error));
+        output.note(refusal(&manifest));
     }
     Ok(())
 }
@@ -35,6 +35,15 @@ pub(crate) async fn list(node: &Node) -> Result<(Vec<AppView>, Vec<RefusedView>)
         apps,
         answer.refused.into_iter().map(RefusedView::from).collect(),
     ))
+}
+
+/// The error names file and line where there is one to name.
+fn refusal(manifest: &RefusedView) -> String {
+    if manifest.error.starts_with(&manifest.path) {
+        format!("refused: {}", manifest.error)
+    } else {
+        format!("refused: {}: {}", manifest.path, manifest.error)
+    }
 }
 
 fn table(apps: &[AppView]) -> Rows {
