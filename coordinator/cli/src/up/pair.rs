@@ -8,6 +8,7 @@ use rustix::process::{
     Pid, Signal, WaitOptions, getpid, kill_process, set_child_subreaper, waitpid,
 };
 
+use super::cages;
 use super::daemon::{Daemon, until};
 use super::folder::HeldFolder;
 use super::settings;
@@ -210,6 +211,10 @@ impl Pair {
             Some(coordinator) => coordinator.stop().await,
             None => Ok(()),
         };
+        if !keep_launcher {
+            // Empty ones; what is left in one is the next start's to adopt.
+            cages::remove(&settings::cage(&self.folder().0));
+        }
         node.and(launcher).and(coordinator)
     }
 
