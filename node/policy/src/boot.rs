@@ -5,7 +5,7 @@
 //! passed since the last record (architecture, 2).
 
 use crate::turn::Turn;
-use crate::{BootId, Effect, Elapsed, Exit, RegistrationId, RunId, Span, Usage, bounds};
+use crate::{BootId, Effect, Elapsed, Exit, Key, RegistrationId, RunId, Span, Usage, bounds};
 
 impl Turn<'_> {
     /// The daemon is up. Watchers are ordered anew with the turn's end, and every reading is unknown till then.
@@ -25,7 +25,7 @@ impl Turn<'_> {
         let (then, down) = (device.clock.elapsed, self.now.wall.since(device.clock.wall));
         device.clock.boot = Some(boot);
         device.clock.tick_zero = self.now.elapsed;
-        self.touch(crate::Key::Device);
+        self.touch(Key::Device);
         self.move_clocks(then, down);
         let lost: Vec<_> = std::mem::take(&mut self.device.unconfirmed)
             .into_iter()
@@ -79,7 +79,13 @@ impl Turn<'_> {
             .collect();
         for &id in held {
             match self.device.runs.get(&id).cloned() {
-                None => self.effect(Effect::Kill { run: id }),
+                None => {
+                    // A store that began anew must not give its number again while its cage still stands.
+                    let after = id.0.saturating_add(1);
+                    self.device.clock.next_run = self.device.clock.next_run.max(after);
+                    self.touch(Key::Device);
+                    self.effect(Effect::Kill { run: id });
+                }
                 Some(run) if run.state.is_starting() => self.run_started(id),
                 Some(run) => self.repeat_order(&run),
             }

@@ -42,6 +42,16 @@ fn runs_that_the_launcher_holds_go_on() {
 }
 
 #[test]
+fn a_run_that_the_records_do_not_know_is_killed_and_its_number_not_given_again() {
+    let mut bench = pushed();
+    bench.send(Event::RunsHeld {
+        runs: vec![RunId(7)],
+    });
+    bench.push("p1");
+    assert_eq!(bench.launched(), [8]);
+}
+
+#[test]
 fn a_launch_that_may_not_have_happened_is_lost() {
     let mut bench = pushed();
     bench.push("p1");
