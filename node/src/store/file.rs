@@ -302,6 +302,10 @@ fn configure(connection: &Connection, config: &StoreConfig, migrated: bool) -> R
     connection
         .pragma_update_and_check(None, "max_page_count", config.max_pages, |_row| Ok(()))
         .map_err(configuring)?;
+    // Else the statistics (`STAT4` is in the build) have a statement planned anew each time a value is bound.
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+        .map_err(configuring)?;
     connection
         .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)
         .map_err(configuring)?;
