@@ -254,9 +254,16 @@ fn what_cannot_be_started_is_said() {
     let entry_point = EntryPoint::new("a").unwrap();
     let state = device.folder.path().join("state/apps/a");
     std::fs::remove_dir(&state).unwrap();
-    std::os::unix::fs::symlink("/etc", &state).unwrap();
+    // A link to somebody else's folder is not followed: neither its owner nor its mode changes.
+    let other = device.folder.path().join("somebody-else");
+    std::fs::create_dir(&other).unwrap();
+    let before = std::fs::metadata(&other).unwrap();
+    std::os::unix::fs::symlink(&other, &state).unwrap();
     let error = device.catalog.agent(&app("a"), &entry_point).unwrap_err();
     assert!(error.starts_with("making the app's folder "), "{error}");
+    let after = std::fs::metadata(&other).unwrap();
+    let owner_and_mode = |found: &std::fs::Metadata| (found.uid(), found.gid(), found.mode());
+    assert_eq!(owner_and_mode(&after), owner_and_mode(&before));
 }
 
 #[test]
