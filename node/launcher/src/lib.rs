@@ -9,7 +9,7 @@
 //! - [`run`] is the process: a poll loop over its socket, its children's pipes, and the cages' own notices.
 //! - [`spawn`] starts one where none answers, [`Client`] speaks to it.
 //! - [`cage`] holds what confines a run: cgroup v1 and v2, chosen per feature.
-//! - `sys` is the only module with `unsafe` code in the project: clone, the child until `execve`, and signals.
+//! - `sys` is the only module with `unsafe` code in the node: clone, the child until `execve`, and signals.
 //!
 //! Deliberately absent: the rules of runs (in `lull-policy`), the agents' line protocol (in the daemon), threads, a
 //! runtime, logging, and anything durable: a launcher that dies loses its runs, and the next one clears its cages.

@@ -1,6 +1,6 @@
 //! The Linux calls that need `unsafe`: clone, the child until it becomes the agent, identity, signals, descriptors.
 //!
-//! The only `unsafe` code of the project. The process that uses it has one thread, so the child of a clone may use
+//! The only `unsafe` code of the node. The process that uses it has one thread, so the child of a clone may use
 //! everything; it still only makes system calls, on memory that was prepared before.
 
 #![expect(

@@ -433,11 +433,8 @@ fn end(seat: &mut Seat, end: End) {
 
 /// The channel has room for all that is ever said; a conversation that is over needs no telling.
 fn tell(seat: &Seat, word: ToRun) {
-    if let Err(mpsc::error::TrySendError::Full(word)) = seat.to_run.try_send(word) {
-        tracing::error!(
-            ?word,
-            "a conversation has more to hear than there is to say"
-        );
+    if let Err(mpsc::error::TrySendError::Full(_word)) = seat.to_run.try_send(word) {
+        tracing::error!("a conversation has more to hear than there is to say");
     }
 }
 

@@ -62,7 +62,7 @@ pub(super) fn probe(
         probe.cannot.push(CannotEnforce {
             limit: "a user of its own for each app",
             reason: format!(
-                "the launcher is not root, so agents run as its own user {}; start the node as root",
+                "the launcher is not root, so agents run as its own user {}, and one that wants to can leave its cage; start the node as root",
                 rustix::process::geteuid().as_raw()
             ),
         });
