@@ -9,7 +9,7 @@ use lull_launcher::{Client, spawn};
 use rustix::process::{Pid, Signal};
 
 use crate::drill::{
-    Drill, cages_name, command, lives, living_with, needs_root, shell, status, until,
+    Drill, cages_name, command, lives, living_with, mark, needs_root, shell, status, until,
 };
 
 const LIMITS: Limits = Limits {
@@ -52,11 +52,12 @@ fn the_freezer_of_v1_kills_a_whole_tree() {
     assert_eq!(cannot, []);
     let cage = cages.create(1, LIMITS).unwrap();
     assert!(cages.is_empty(&cage, None, &[]).unwrap());
+    let mark = mark();
     // Held by the pipe until it is in its cage.
     let mut bomb = Command::new("sh")
         .args([
             "-c",
-            "read go; b() { trap '' TERM; b | b & sleep 106.0001; }; b",
+            &format!("read go; b() {{ trap '' TERM; b | b & sleep {mark}; }}; b"),
         ])
         .stdin(Stdio::piped())
         .process_group(0)
@@ -69,9 +70,7 @@ fn the_freezer_of_v1_kills_a_whole_tree() {
         }
     }
     drop(bomb.stdin.take());
-    until("the bomb", || {
-        (living_with("106.0001").len() > 10).then_some(())
-    });
+    until("the bomb", || (living_with(&mark).len() > 10).then_some(()));
     assert!(!cages.is_empty(&cage, None, &[]).unwrap());
     assert_eq!(cages.name(&cage), folder.display().to_string());
     until("the end of the bomb", || {
@@ -79,7 +78,7 @@ fn the_freezer_of_v1_kills_a_whole_tree() {
         cages.is_empty(&cage, None, &[]).unwrap().then_some(())
     });
     bomb.wait().unwrap();
-    assert_eq!(living_with("106.0001"), Vec::<u32>::new());
+    assert_eq!(living_with(&mark), Vec::<u32>::new());
     assert!(cages.cpu_micros(&cage).is_some_and(|micros| micros > 0));
     until("the removal of the cage", || cages.remove(&cage).ok());
     cages.dismantle();
@@ -93,7 +92,7 @@ fn cages_of_an_earlier_launcher_are_cleared_and_told() {
     let (cages, _cannot) = Cages::probe(&name).unwrap();
     let cage = cages.create(41, LIMITS).unwrap();
     let _empty = cages.create(42, LIMITS).unwrap();
-    let mut left = sleeper("107.0001");
+    let mut left = sleeper(&mark());
     let procs = Path::new(&cages.name(&cage)).join("cgroup.procs");
     std::fs::write(procs, left.id().to_string()).unwrap();
     // The earlier launcher is gone, and with it its lock.

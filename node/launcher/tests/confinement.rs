@@ -130,7 +130,7 @@ fn an_agent_has_no_more_processes_than_its_cage_allows() {
     let drill = Drill::new();
     let mut launch = shell(
         1,
-        "n=0; while [ $n -lt 40 ]; do sleep 105.0001 & n=$((n+1)); done; wait",
+        "n=0; while [ $n -lt 40 ]; do sleep 100 & n=$((n+1)); done; wait",
     );
     launch.pids = 8;
     let end = drill.complete(launch);

@@ -251,6 +251,13 @@ pub(crate) fn lives(pid: u32) -> bool {
     state.is_some_and(|state| !matches!(state, 'Z' | 'X'))
 }
 
+/// A number of seconds that no other process on this machine sleeps, to which digits can be added.
+pub(crate) fn mark() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    format!("100.{:08}{number:02}", std::process::id())
+}
+
 /// Living processes whose command line holds a text.
 pub(crate) fn living_with(mark: &str) -> Vec<u32> {
     let entries = std::fs::read_dir("/proc").unwrap().flatten();

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use lull_launcher::OUTPUT;
 use lull_launcher::wire::{Exit, Request};
 
-use crate::drill::{Drill, lives, living_with, readable, shell, status, until};
+use crate::drill::{Drill, lives, living_with, mark, readable, shell, status, until};
 
 #[test]
 fn exit_status_output_and_usage_are_told() {
@@ -119,8 +119,9 @@ fn a_memory_cap_kills_the_whole_cage_and_leaves_the_neighbour_alone() {
     neighbour.args[1] = "read line <&3; echo \"got $line\"".to_owned();
     neighbour.memory = Some(32 << 20);
     let (_process, socket) = drill.start(neighbour);
+    let mark = mark();
     // The one that eats is a child; the main process only waits for it.
-    let mut glutton = shell(2, "tail /dev/zero & sleep 101.0001 & wait");
+    let mut glutton = shell(2, &format!("tail /dev/zero & sleep {mark} & wait"));
     glutton.memory = Some(32 << 20);
     let end = drill.complete(glutton);
     assert_eq!(end.exit, Exit::MemoryExceeded);
@@ -128,7 +129,7 @@ fn a_memory_cap_kills_the_whole_cage_and_leaves_the_neighbour_alone() {
         end.memory_peak.is_some_and(|peak| peak <= 32 << 20),
         "{end:?}"
     );
-    assert_eq!(living_with("101.0001"), Vec::<u32>::new());
+    assert_eq!(living_with(&mark), Vec::<u32>::new());
     rustix::io::write(&socket, b"hello\n").unwrap();
     let end = drill.end(1);
     assert_eq!((end.exit, end.output.as_str()), (status(0), "got hello\n"));
@@ -137,32 +138,37 @@ fn a_memory_cap_kills_the_whole_cage_and_leaves_the_neighbour_alone() {
 #[test]
 fn what_a_main_process_leaves_behind_is_killed_with_it() {
     let drill = Drill::new();
-    let script = "setsid sh -c 'trap \"\" TERM HUP INT; while :; do sleep 102.0001; done' & exit 0";
-    assert_eq!(drill.complete(shell(1, script)).exit, status(0));
-    assert_eq!(living_with("102.0001"), Vec::<u32>::new());
+    let mark = mark();
+    let script =
+        format!("setsid sh -c 'trap \"\" TERM HUP INT; while :; do sleep {mark}; done' & exit 0");
+    assert_eq!(drill.complete(shell(1, &script)).exit, status(0));
+    assert_eq!(living_with(&mark), Vec::<u32>::new());
 }
 
 #[test]
 fn nobody_of_a_tree_survives_its_kill() {
     let drill = Drill::new();
-    let bomb = "b() { trap '' TERM; b | b & sleep 103.0001; }; b & exec sleep 103.0002";
-    let hidden = "(setsid sh -c '(trap \"\" TERM; exec setsid sleep 104.0001) &' &) ; \
-                  env -i setsid sleep 104.0002 & exec sleep 104.0003";
-    drill.start(shell(1, bomb));
-    drill.start(shell(2, hidden));
+    let (bombs, hides) = (mark(), mark());
+    let bomb = format!("b() {{ trap '' TERM; b | b & sleep {bombs}1; }}; b & exec sleep {bombs}2");
+    let hidden = format!(
+        "(setsid sh -c '(trap \"\" TERM; exec setsid sleep {hides}1) &' &) ; \
+         env -i setsid sleep {hides}2 & exec sleep {hides}3"
+    );
+    drill.start(shell(1, &bomb));
+    drill.start(shell(2, &hidden));
     until("the bomb", || {
-        (living_with("103.000").len() > 20).then_some(())
+        (living_with(&bombs).len() > 20).then_some(())
     });
     until("the hidden ones", || {
-        (living_with("104.000").len() == 3).then_some(())
+        (living_with(&hides).len() == 3).then_some(())
     });
     drill.send(&Request::Kill { run: 1 });
     drill.send(&Request::Kill { run: 2 });
     for run in [1, 2] {
         assert_eq!(drill.end(run).exit, Exit::Signal { signal: 9 });
     }
-    assert_eq!(living_with("103.000"), Vec::<u32>::new());
-    assert_eq!(living_with("104.000"), Vec::<u32>::new());
+    assert_eq!(living_with(&bombs), Vec::<u32>::new());
+    assert_eq!(living_with(&hides), Vec::<u32>::new());
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use lull_launcher::wire::{Event, Exit, Request};
 
-use crate::drill::{Drill, UID, living_with, shell, status, until};
+use crate::drill::{Drill, UID, living_with, mark, shell, status, until};
 
 /// As root, runs the test a second time as a user that owns nothing; says whether the caller is that user.
 fn is_nobody(test: &str) -> bool {
@@ -58,22 +58,28 @@ fn daemons_of_an_agent_are_found_and_killed_without_a_cage() {
         return;
     }
     let drill = Drill::of_this_user();
-    let hidden = "(setsid sh -c '(trap \"\" TERM; exec setsid sleep 108.0001) &' &) ; \
-                  env -i setsid sleep 108.0002 & (sleep 108.0003 &) ; exec sleep 108.0004";
-    drill.start(shell(1, hidden));
-    let (process, _socket) = drill.start(shell(2, "(setsid sleep 109.0001 &); read line <&3"));
+    let (hides, stays) = (mark(), mark());
+    let hidden = format!(
+        "(setsid sh -c '(trap \"\" TERM; exec setsid sleep {hides}1) &' &) ; \
+         env -i setsid sleep {hides}2 & (sleep {hides}3 &) ; exec sleep {hides}4"
+    );
+    drill.start(shell(1, &hidden));
+    let (process, _socket) = drill.start(shell(
+        2,
+        &format!("(setsid sleep {stays} &); read line <&3"),
+    ));
     until("the hidden ones", || {
-        (living_with("108.000").len() == 4).then_some(())
+        (living_with(&hides).len() == 4).then_some(())
     });
     // Its shell, and what that started.
     until("the neighbour's", || {
-        (living_with("109.0001").len() == 2).then_some(())
+        (living_with(&stays).len() == 2).then_some(())
     });
     drill.send(&Request::Kill { run: 1 });
     assert_eq!(drill.end(1).exit, Exit::Signal { signal: 9 });
-    assert_eq!(living_with("108.000"), Vec::<u32>::new());
+    assert_eq!(living_with(&hides), Vec::<u32>::new());
     assert_eq!(
-        living_with("109.0001").len(),
+        living_with(&stays).len(),
         2,
         "the neighbour's is not its own"
     );
@@ -85,5 +91,5 @@ fn daemons_of_an_agent_are_found_and_killed_without_a_cage() {
     assert!(crate::drill::lives(process.pid));
     drill.send(&Request::Kill { run: 2 });
     drill.end(2);
-    assert_eq!(living_with("109.0001"), Vec::<u32>::new());
+    assert_eq!(living_with(&stays), Vec::<u32>::new());
 }
