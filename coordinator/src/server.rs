@@ -32,7 +32,7 @@ use crate::store::{
 };
 use crate::sweep::{Expiries, Sweep};
 use crate::watch::Watchers;
-use listeners::Listeners;
+use listeners::{Listeners, Sockets};
 
 /// How long calls under way may take to finish when the coordinator ends.
 const FINISH: Duration = Duration::from_secs(10);
@@ -140,10 +140,34 @@ impl Coordinator {
     }
 
     async fn serve(self, runtime: &Arc<Runtime>, ready: impl FnOnce(Bound)) -> anyhow::Result<()> {
+        let sockets = Sockets::bind(&self.config)?;
+        let common = self.common();
+        let shards = Shard::open_all(&common).await;
+        let shards = shards.context("cannot read the devices from the store")?;
+        let (arbiters, shards) = start(shards, runtime)?;
+        let listeners = Listeners {
+            sockets,
+            config: self.config.clone(),
+            services: self.services(shards, &common),
+            devices: common.devices,
+        };
+        let served = self.run(listeners, ready).await;
+        for arbiter in arbiters {
+            arbiter.stop();
+            // A shard that panicked has been reported by `fatal`.
+            drop(arbiter.join());
+        }
+        served?;
+        if self.fatal.is_cancelled() {
+            anyhow::bail!("a shard has died or was taken over; see the log");
+        }
+        tracing::info!("the coordinator has ended");
+        Ok(())
+    }
+
+    fn common(&self) -> Common {
         let limits = &self.config.limits;
-        let watchers = Watchers::new(limits.watchers as usize);
-        let devices = Arc::new(AtomicU64::new(0));
-        let common = Common {
+        Common {
             store: Arc::clone(&self.store),
             clock: Arc::clone(&self.clock),
             limits: Limits {
@@ -151,34 +175,38 @@ impl Coordinator {
                 mailbox_bytes: limits.mailbox_bytes.0,
             },
             ping: Span::millis(millis(self.config.session.ping.0)),
-            watchers: Arc::clone(&watchers),
-            devices: Arc::clone(&devices),
+            watchers: Watchers::new(limits.watchers as usize),
+            devices: Arc::new(AtomicU64::new(0)),
             fatal: self.fatal.clone(),
-        };
-        let shards = Shard::open_all(&common).await;
-        let shards = shards.context("cannot read the devices from the store")?;
-        let (arbiters, shards) = start(shards, runtime)?;
-        let services = Services {
+        }
+    }
+
+    fn services(&self, shards: Shards, common: &Common) -> Services {
+        Services {
             authority: Arc::clone(&self.authority),
             store: Arc::clone(&self.store),
-            shards: Arc::clone(&shards),
-            watchers: Arc::clone(&watchers),
+            shards,
+            watchers: Arc::clone(&common.watchers),
             clock: Arc::clone(&self.clock),
             callers: Arc::new(Callers::new(Arc::clone(&self.store))),
             broadcasts: Arc::default(),
             expiries: Expiries::default(),
-        };
+        }
+    }
+
+    /// Serves until told to end, and then until all sessions have ended.
+    async fn run(&self, listeners: Listeners, ready: impl FnOnce(Bound)) -> anyhow::Result<()> {
+        let bound = listeners.sockets.bound();
+        let services = &listeners.services;
         let sweep = Sweep {
             store: Arc::clone(&self.store),
-            shards,
-            watchers,
+            shards: Arc::clone(&services.shards),
+            watchers: Arc::clone(&services.watchers),
             clock: Arc::clone(&self.clock),
             expiries: services.expiries.clone(),
         };
-        let tasks = TaskTracker::new();
-        let listeners = Listeners::bind(&self.config, services, devices)?;
-        let bound = listeners.bound();
         files::write_ready(&self.config.state_dir, bound)?;
+        let tasks = TaskTracker::new();
         tasks.spawn(sweep.run(self.ending.clone()));
         tasks.spawn(renew(
             Arc::clone(&self.authority),
@@ -196,17 +224,7 @@ impl Coordinator {
         if tokio::time::timeout(FINISH, tasks.wait()).await.is_err() {
             tracing::warn!("some sessions did not end in time and are cut off");
         }
-        for arbiter in arbiters {
-            arbiter.stop();
-            // A shard that panicked has been reported by `fatal`.
-            drop(arbiter.join());
-        }
-        served?;
-        if self.fatal.is_cancelled() {
-            anyhow::bail!("a shard has died or was taken over; see the log");
-        }
-        tracing::info!("the coordinator has ended");
-        Ok(())
+        served
     }
 }
 

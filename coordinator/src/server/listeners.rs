@@ -47,22 +47,15 @@ const DOOR_AGE: Duration = Duration::from_mins(1);
 /// Reset streams that the client may have waiting: HTTP/2 rapid reset.
 const RESETS: usize = 20;
 
-/// Bound, and not yet served.
-pub(super) struct Listeners {
+/// The two sockets, bound and not yet served.
+pub(super) struct Sockets {
     fleet: TcpListener,
     door: TcpListener,
     bound: Bound,
-    config: CoordinatorConfig,
-    services: Services,
-    devices: Arc<AtomicU64>,
 }
 
-impl Listeners {
-    pub(super) fn bind(
-        config: &CoordinatorConfig,
-        services: Services,
-        devices: Arc<AtomicU64>,
-    ) -> anyhow::Result<Self> {
+impl Sockets {
+    pub(super) fn bind(config: &CoordinatorConfig) -> anyhow::Result<Self> {
         let bind = |key: &str, address: SocketAddr| {
             let socket = listen::bind(address)
                 .with_context(|| format!("cannot listen on {address} ({key})"))?;
@@ -78,16 +71,24 @@ impl Listeners {
                 fleet: fleet_bound,
                 door: door_bound,
             },
-            config: config.clone(),
-            services,
-            devices,
         })
     }
 
     pub(super) fn bound(&self) -> Bound {
         self.bound
     }
+}
 
+/// What the two listeners serve.
+pub(super) struct Listeners {
+    pub(super) sockets: Sockets,
+    pub(super) config: CoordinatorConfig,
+    pub(super) services: Services,
+    /// Devices enrolled.
+    pub(super) devices: Arc<AtomicU64>,
+}
+
+impl Listeners {
     /// Serves until told to end, then lets calls under way finish.
     pub(super) async fn serve(
         self,
@@ -117,7 +118,7 @@ impl Listeners {
         };
         let fleet = bounded().serve_with_incoming_shutdown(
             layer.layer(fleet),
-            accept(self.fleet, fleet_tls, fleet_budget),
+            accept(self.sockets.fleet, fleet_tls, fleet_budget),
             stop.clone().cancelled_owned(),
         );
         let door = bounded()
@@ -125,7 +126,7 @@ impl Listeners {
             .max_connection_age_grace(FINISH)
             .serve_with_incoming_shutdown(
                 layer.layer(door),
-                accept(self.door, door_tls, door_budget),
+                accept(self.sockets.door, door_tls, door_budget),
                 stop.clone().cancelled_owned(),
             );
         let stopping = async {
@@ -169,7 +170,7 @@ impl Listeners {
     fn fleet(&self) -> FleetServiceServer<Fleet> {
         FleetServiceServer::new(Fleet {
             services: self.services.clone(),
-            door_address: self.config.host_for(self.bound.door),
+            door_address: self.config.host_for(self.sockets.bound.door),
         })
         .max_decoding_message_size(MESSAGE_LIMIT)
     }
@@ -179,7 +180,7 @@ impl Listeners {
             services: self.services.clone(),
             limit: u64::from(self.config.limits.devices),
             count: Arc::clone(&self.devices),
-            fleet_address: self.config.host_for(self.bound.fleet),
+            fleet_address: self.config.host_for(self.sockets.bound.fleet),
         })
         .max_decoding_message_size(MESSAGE_LIMIT)
     }

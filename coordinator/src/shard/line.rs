@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use actix::{AsyncContext as _, Context, Handler, MessageResult};
 use lull_fleet_policy::session::{Arrival, arrival, probed};
-use lull_fleet_policy::{DeviceId, Sequence};
+use lull_fleet_policy::{DeviceId, Sequence, bounds};
 use tonic::Status;
 
 use super::Shard;
@@ -111,19 +111,26 @@ impl Shard {
             Said::Acknowledge(_) | Said::Receipts(_) | Said::Inventory(..) if !room => {
                 return Heard::Busy;
             }
-            Said::Acknowledge(through) => match line.outbox.acknowledged(through) {
-                Err(wrong) => return Heard::Wrong(wrong.to_string()),
-                Ok(rows) if rows.is_empty() => {}
-                Ok(rows) => {
-                    device.outstanding += 1;
-                    let changes = vec![Change::Deliver {
-                        fence,
-                        device: id,
-                        rows,
-                    }];
-                    self.order(changes, Purpose::Leave(id));
+            Said::Acknowledge(through) => {
+                let was_full = line.outbox.in_flight() >= bounds::IN_FLIGHT;
+                match line.outbox.acknowledged(through) {
+                    Err(wrong) => return Heard::Wrong(wrong.to_string()),
+                    Ok(rows) if rows.is_empty() => {}
+                    Ok(rows) => {
+                        device.outstanding += 1;
+                        let changes = vec![Change::Deliver {
+                            fence,
+                            device: id,
+                            rows,
+                        }];
+                        self.order(changes, Purpose::Leave(id));
+                    }
                 }
-            },
+                // More may be sent by credit, which this is not.
+                if !was_full {
+                    return Heard::Taken;
+                }
+            }
             Said::Receipts(_) if !line.may_record() => return Heard::Busy,
             Said::Receipts(receipts) => {
                 line.recording += 1;

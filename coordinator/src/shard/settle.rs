@@ -31,9 +31,7 @@ impl Shard {
             Purpose::Seen | Purpose::Barrier(_) => {}
             Purpose::Accept(accepting) => self.accepted(accepting, outcomes, ctx),
             Purpose::Leave(id) => {
-                if self.applied(id, outcomes, ctx).is_some() {
-                    self.go_on(id, ctx);
-                }
+                self.applied(id, outcomes, ctx);
             }
             Purpose::Begin(id, session) => {
                 if let Some(applied) = self.applied(id, outcomes, ctx)

@@ -36,7 +36,7 @@ async fn a_token_becomes_an_identity_that_works() {
     let (_talk, greeting) = device.greet(hello()).await.unwrap();
     assert_eq!((greeting.protocol, greeting.ping_seconds), (1, 30));
     let listed = seat.listed(&device).await;
-    assert!(listed.connected);
+    assert!(listed.connected && listed.last_seen.is_some());
     assert_eq!(listed.node_version, "9.9.9-test");
 }
 

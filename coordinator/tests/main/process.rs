@@ -186,6 +186,29 @@ async fn a_damaged_store_is_set_aside_and_its_devices_are_told_to_enrol_anew() {
     assert!(kept, "never deleted");
 }
 
+#[test]
+fn an_address_in_use_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let config = folder.path().join("config.toml");
+    let state = folder.path().join("state");
+    let text = format!("state_dir = {state:?}\nfleet_address = \"{address}\"\n");
+    std::fs::write(&config, text).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_lull-coordinator"))
+        .arg("run")
+        .arg("--config")
+        .arg(&config)
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        message.contains(&address) && message.contains("fleet_address"),
+        "{message}"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn no_secret_is_in_the_log() {
     let folder = tempfile::tempdir().unwrap();
