@@ -496,6 +496,18 @@ fn a_restart_keeps_a_run_and_a_power_cut_tries_its_push_again() {
         [Outcome::Completed, Outcome::Lost, Outcome::Completed]
     );
     assert_eq!(device.machine().finished().last().unwrap().attempt, 2);
+    let last = device
+        .timeline()
+        .iter()
+        .rev()
+        .find_map(|entry| match &entry.what {
+            Happening::Receipt(receipt) => Some(receipt.hop.clone()),
+            _ => None,
+        });
+    assert!(
+        matches!(last, Some(Hop::Finished { attempt: 2, .. })),
+        "{last:?}"
+    );
     sound(&device);
 }
 

@@ -54,9 +54,13 @@ pub(super) fn receipt(receipt: &Receipt) -> wire::DeviceReceipt {
             told.terminal = false;
             (told.run, told.attempt) = (run.0, *attempt);
         }
-        Hop::Finished { run, outcome } => {
+        Hop::Finished {
+            run,
+            attempt,
+            outcome,
+        } => {
             told.set_hop(push_wire::Hop::Finished);
-            told.run = run.0;
+            (told.run, told.attempt) = (run.0, *attempt);
             outcome_word(*outcome).clone_into(&mut told.outcome);
         }
         Hop::Expired => told.set_hop(push_wire::Hop::Expired),
@@ -167,6 +171,7 @@ mod tests {
             (
                 Hop::Finished {
                     run,
+                    attempt: 2,
                     outcome: Outcome::Hung,
                 },
                 true,

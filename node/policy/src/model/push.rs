@@ -34,6 +34,8 @@ pub enum Hop {
     Finished {
         /// The run.
         run: RunId,
+        /// 1, or more after a run that the node itself lost.
+        attempt: u32,
         /// How it ended.
         outcome: crate::Outcome,
     },

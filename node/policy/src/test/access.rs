@@ -225,6 +225,7 @@ fn an_uninstall_takes_everything_with_it() {
     let outcome = Outcome::Cancelled;
     let finished = Hop::Finished {
         run: RunId(1),
+        attempt: 1,
         outcome,
     };
     assert!(bench.hops().contains(&("p1".to_owned(), finished)));

@@ -8,6 +8,7 @@ type Case<T> = (&'static str, fn(&mut Bench), T);
 fn finished(run: u64, outcome: Outcome) -> Hop {
     Hop::Finished {
         run: RunId(run),
+        attempt: 1,
         outcome,
     }
 }

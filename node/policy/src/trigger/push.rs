@@ -224,6 +224,7 @@ impl Turn<'_> {
                 &push,
                 Hop::Finished {
                     run: run.id,
+                    attempt: run.attempt,
                     outcome,
                 },
             );
@@ -278,6 +279,7 @@ impl Turn<'_> {
             .last()
             .map(|run| Hop::Finished {
                 run: run.id,
+                attempt: run.attempt,
                 outcome: run.outcome,
             })
     }
