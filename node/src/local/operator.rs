@@ -90,7 +90,7 @@ impl OperatorService for Operators {
             .transpose()?;
         let missing = match &task {
             Some(task) => {
-                format!("app {app} has no task {task} registered; `ListTasks` shows what it has")
+                format!("app {app} has no task {task} registered; `lull tasks` lists what it has")
             }
             None => format!("app {app} has no task registered"),
         };
