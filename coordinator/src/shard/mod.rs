@@ -386,3 +386,6 @@ impl Handler<Left> for Shard {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
