@@ -279,25 +279,26 @@ impl Running<'_> {
     }
 
     /// Hands it to the shard; where that is busy, again after a while, with the device's next words waiting behind it.
-    async fn tell(&self, word: Said) -> Result<(), Status> {
+    async fn tell(&self, mut word: Said) -> Result<(), Status> {
         let begun = Instant::now();
         let (mut pause, most) = BUSY;
         loop {
             let from = FromDevice {
                 device: self.device,
                 session: self.session.number,
-                word: word.clone(),
+                word,
             };
             match self.link.shard.send(from).await.map_err(|_gone| ending())? {
                 Heard::Taken => return Ok(()),
                 Heard::Over => return Err(Status::aborted("the session is over")),
                 Heard::Wrong(what) => return Err(Status::invalid_argument(what)),
-                Heard::Busy if begun.elapsed() > STUCK => {
+                Heard::Busy(_) if begun.elapsed() > STUCK => {
                     return Err(Status::unavailable(
                         "the store does not keep up; connect again later",
                     ));
                 }
-                Heard::Busy => {
+                Heard::Busy(again) => {
+                    word = again;
                     tokio::select! {
                         () = sleep(jitter(pause)) => {}
                         () = self.session.ending.cancelled() => return Err(ending()),

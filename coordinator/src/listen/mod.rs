@@ -228,7 +228,12 @@ impl Door {
                 }
             };
             let Some(turn) = self.turns.take(address.ip()) else {
-                self.tally.refused.fetch_add(1, Ordering::Relaxed);
+                let refused = self.tally.refused.fetch_add(1, Ordering::Relaxed) + 1;
+                // Once is told, then ever less often: a flood must not become one in the log.
+                if refused.is_power_of_two() {
+                    tracing::warn!(%address, refused, "connections are closed for want of a handshake's place \
+                        (limits.handshakes, limits.handshakes_per_address)");
+                }
                 continue;
             };
             let acceptor = self.acceptor.clone();

@@ -32,14 +32,34 @@ use crate::api::push::Push;
 use crate::config::{CoordinatorConfig, LimitsConfig};
 use crate::listen::{self, Budget, tls};
 
-/// Streams of one connection at once (threat T4).
-const STREAMS: u32 = 100;
+/// What a peer may hold of us, before and beside its messages.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    /// Streams of one connection at once (threat T4).
+    streams: u32,
+    /// Bytes that one stream may send before we have read them.
+    stream_window: u32,
+    /// Bytes that one connection may send before we have read them.
+    connection_window: u32,
+}
+
+const FLEET: Bounds = Bounds {
+    streams: 100,
+    stream_window: 64 << 10,
+    connection_window: 1 << 20,
+};
+/// Nobody is known at the door: two enrolments at once and 64 KiB are enough for a device, and all that a stranger may hold.
+const DOOR: Bounds = Bounds {
+    streams: 2,
+    stream_window: 32 << 10,
+    connection_window: 64 << 10,
+};
+/// Bytes of an enrolment: a request of 8 KiB, 32 labels, a token and a name.
+const ENROLMENT: usize = 32 << 10;
 /// Bytes of a request's headers.
 const HEADERS: u32 = 16 << 10;
 /// HTTP/2 keepalive: asks after so long a silence, and gives up after so long.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_mins(1), Duration::from_secs(20));
-/// Bytes that one stream, and one connection, may send before we have read them.
-const WINDOWS: (u32, u32) = (64 << 10, 1 << 20);
 /// How long a call may take until its answer begins.
 const CALL: Duration = Duration::from_secs(30);
 /// How long a connection of the door may stand: an enrolment takes a second.
@@ -116,12 +136,12 @@ impl Listeners {
         let accept = |listener, tls, budget| {
             listen::accept(listener, tls, budget, Arc::default(), stop.clone())
         };
-        let fleet = bounded().serve_with_incoming_shutdown(
+        let fleet = bounded(FLEET).serve_with_incoming_shutdown(
             layer.layer(fleet),
             accept(self.sockets.fleet, fleet_tls, fleet_budget),
             stop.clone().cancelled_owned(),
         );
-        let door = bounded()
+        let door = bounded(DOOR)
             .max_connection_age(DOOR_AGE)
             .max_connection_age_grace(FINISH)
             .serve_with_incoming_shutdown(
@@ -182,7 +202,7 @@ impl Listeners {
             count: Arc::clone(&self.devices),
             fleet_address: self.config.host_for(self.sockets.bound.fleet),
         })
-        .max_decoding_message_size(MESSAGE_LIMIT)
+        .max_decoding_message_size(ENROLMENT)
     }
 }
 
@@ -212,14 +232,14 @@ fn budget(limits: &LimitsConfig, connections: u32) -> Budget {
 }
 
 /// A server with the bounds that both listeners have.
-fn bounded() -> Server {
+fn bounded(bounds: Bounds) -> Server {
     Server::builder()
         .timeout(CALL)
-        .max_concurrent_streams(STREAMS)
+        .max_concurrent_streams(bounds.streams)
         .http2_max_header_list_size(HEADERS)
         .http2_keepalive_interval(Some(KEEPALIVE.0))
         .http2_keepalive_timeout(Some(KEEPALIVE.1))
-        .initial_stream_window_size(WINDOWS.0)
-        .initial_connection_window_size(WINDOWS.1)
+        .initial_stream_window_size(bounds.stream_window)
+        .initial_connection_window_size(bounds.connection_window)
         .http2_max_pending_accept_reset_streams(Some(RESETS))
 }

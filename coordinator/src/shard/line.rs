@@ -108,8 +108,8 @@ impl Shard {
                     return Heard::Wrong(wrong.to_string());
                 }
             }
-            Said::Acknowledge(_) | Said::Receipts(_) | Said::Inventory(..) if !room => {
-                return Heard::Busy;
+            word @ (Said::Acknowledge(_) | Said::Receipts(_) | Said::Inventory(..)) if !room => {
+                return Heard::Busy(word);
             }
             Said::Acknowledge(through) => {
                 let was_full = line.outbox.in_flight() >= bounds::IN_FLIGHT;
@@ -131,7 +131,7 @@ impl Shard {
                     return Heard::Taken;
                 }
             }
-            Said::Receipts(_) if !line.may_record() => return Heard::Busy,
+            word @ Said::Receipts(_) if !line.may_record() => return Heard::Busy(word),
             Said::Receipts(receipts) => {
                 line.recording += 1;
                 device.outstanding += 1;

@@ -224,7 +224,7 @@ pub struct FromDevice {
 }
 
 /// What a device says.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub enum Said {
     /// Credit for an app.
     Grant(AppId, u64),
@@ -239,12 +239,12 @@ pub enum Said {
 }
 
 /// What became of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Heard {
     /// Taken.
     Taken,
     /// Say it again shortly.
-    Busy,
+    Busy(Said),
     /// The session is no longer the device's.
     Over,
     /// It cannot be.
