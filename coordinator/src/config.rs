@@ -151,7 +151,7 @@ pub enum ConfigError {
     },
     /// A key that does not exist.
     #[error("{}:{line}: no such key `{key}`{}; every key is in `lull-coordinator print-config`",
-        path.display(), nearest.as_ref().map(|n| format!(", did you mean `{n}`?")).unwrap_or_default())]
+        path.display(), nearest.as_ref().map(|n| format!(" (did you mean `{n}`?)")).unwrap_or_default())]
     UnknownKey {
         /// In which file.
         path: PathBuf,

@@ -284,6 +284,29 @@ async fn slow_readers_do_not_grow_the_coordinator() {
 }
 
 #[test]
+fn a_wrong_configuration_is_told_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config.toml");
+    std::fs::write(&config, "\nstate_dri = \"/x\"\n").unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_lull-coordinator"))
+        .arg("run")
+        .arg("--config")
+        .arg(&config)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let message = String::from_utf8(output.stderr).unwrap();
+    let shown = config.display();
+    assert_eq!(
+        message,
+        format!(
+            "lull-coordinator: {shown}:2: no such key `state_dri` (did you mean `state_dir`?); every key is in \
+             `lull-coordinator print-config`\n"
+        )
+    );
+}
+
+#[test]
 fn print_config_prints_the_template() {
     let printed = Command::new(env!("CARGO_BIN_EXE_lull-coordinator"))
         .arg("print-config")
