@@ -60,6 +60,22 @@ async fn measure() -> Result<()> {
     let devices = coordinator.enroll(IDLE).await?;
     let names: Vec<String> = devices.iter().map(|(name, _)| name.clone()).collect();
 
+    // First, while nothing waits for anybody.
+    let ours = idle(
+        coordinator.pid(),
+        coordinator.fleet_address(),
+        &devices,
+        None,
+    )
+    .await?;
+    let bare = idle(floor.pid(), &floor.address, &devices, Some(&floor.client)).await?;
+    report(
+        "resident bytes per idle attached device",
+        &[ours],
+        &[bare],
+        "lower",
+    );
+
     let (mut ours, mut bare) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
         // Spread over the devices that take part nowhere else, so that no mailbox fills.
@@ -93,21 +109,6 @@ async fn measure() -> Result<()> {
         &ours,
         &bare,
         "higher",
-    );
-
-    let ours = idle(
-        coordinator.pid(),
-        coordinator.fleet_address(),
-        &devices,
-        None,
-    )
-    .await?;
-    let bare = idle(floor.pid(), &floor.address, &devices, Some(&floor.client)).await?;
-    report(
-        "resident bytes per idle attached device",
-        &[ours],
-        &[bare],
-        "lower",
     );
     Ok(())
 }
