@@ -4,24 +4,22 @@
 //! that exist. Layers, each over the one before: defaults, file, environment (`LULL_NODE_…`), flags.
 
 mod check;
-pub mod document;
 mod layer;
 mod policy;
 mod profile;
-pub mod quantity;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use lull_document::{DocumentError, Origin, Section};
 use lull_policy::{AppId, Policy};
 
 pub(crate) use check::path;
 use check::{cage, filter, label};
-use document::{DocumentError, Origin, Section};
 pub use layer::Overrides;
-pub use profile::Assumed;
+pub use profile::{Assumed, ProfileConfig};
 
 /// Every key with its default and its meaning, as TOML.
 pub const DEFAULT: &str = include_str!("default.toml");
@@ -63,7 +61,7 @@ pub struct NodeConfig {
     pub cgroup: CgroupConfig,
     /// What is logged.
     pub log: LogConfig,
-    /// What to take for readings without a source.
+    /// What the device is, and what to take for readings without a source.
     pub profile: ProfileConfig,
     /// Where power is read.
     pub power: PowerConfig,
@@ -108,13 +106,6 @@ pub struct CgroupConfig {
 pub struct LogConfig {
     /// A level or filter as tracing-subscriber reads it.
     pub level: String,
-}
-
-/// `[profile]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ProfileConfig {
-    /// Values for readings that have no source.
-    pub assume: Assumed,
 }
 
 /// `[power]`.
@@ -251,15 +242,13 @@ impl NodeConfig {
             let level = log.parsed("level", "a level in quotes, such as \"info\"", filter)?;
             put(&mut self.log.level, level);
         }
-        if let Some(profile) = root.section("profile", &["assume"])?
-            && let Some(assume) = profile.section("assume", &profile::KEYS)?
-        {
-            self.profile.assume = Assumed::read(&assume)?;
+        if let Some(profile) = root.section("profile", &profile::KEYS)? {
+            self.profile.take(&profile)?;
         }
         if let Some(power) = root.section("power", &["sysfs"])? {
             take_path(&power, "sysfs", PATH_LIMIT, &mut self.power.sysfs)?;
         }
-        if let Some(figures) = root.section("policy", &policy::KEYS)? {
+        if let Some(figures) = root.section("policy", policy::KEYS)? {
             self.policy = policy::read(&figures)?;
         }
         Ok(())

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use actix::Arbiter;
 use anyhow::Context as _;
-use lull_policy::{Event, Policy};
+use lull_policy::{Event, Policy, Profile};
 use sd_notify::NotifyState;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
@@ -201,6 +201,7 @@ impl Daemon {
         for refused in &report.refused {
             tracing::error!(manifest = %refused.path.display(), error = refused.error, "this manifest is refused");
         }
+        self.say_what_the_device_is(engine).await?;
         self.start_supervisor(engine, queues.launches, queues.stops, parts)
             .await?;
         self.adopt_policy(engine).await?;
@@ -256,6 +257,19 @@ impl Daemon {
             Ok(supervisor.serve(launches, stops).await?)
         });
         Ok(())
+    }
+
+    /// Before anything that depends on it; the machine is told what differs from what it knows.
+    async fn say_what_the_device_is(&self, engine: &EngineRef) -> anyhow::Result<()> {
+        let profile = self.config.profile.device();
+        let known: Profile = look(engine, |device, _now| device.profile().clone()).await?;
+        if known == profile {
+            return Ok(());
+        }
+        engine
+            .commit(Event::ProfileChanged(profile))
+            .await
+            .context("telling the machine what the device is")
     }
 
     /// The file is the operator's word on figures; the machine is told what differs from what it knows.

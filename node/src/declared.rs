@@ -64,6 +64,8 @@ fn equals(standing: &Registration, declared: &DeclaredRegistration) -> bool {
         && standing.trigger == declared.request.trigger
         && standing.conditions == conditions
         && standing.cancel_on_condition_loss == declared.request.cancel_on_condition_loss
+        && standing.network_requested == declared.request.network_requested
+        && standing.group == declared.request.group
 }
 
 async fn ask_access(engine: &EngineRef, app: AppId) -> Result<(), EngineError> {
@@ -95,7 +97,13 @@ async fn register(engine: &EngineRef, declared: DeclaredRegistration) -> Result<
         Answer::Refused(refusal) => {
             tracing::warn!(%app, %name, %refusal, "a registration that the manifest declares was refused");
         }
-        answer @ (Answer::Access(_) | Answer::Unregistered | Answer::Raised(_)) => {
+        answer @ (Answer::Access(_)
+        | Answer::Valid { .. }
+        | Answer::Unregistered
+        | Answer::Reconciled(_)
+        | Answer::Done
+        | Answer::Granted(_)
+        | Answer::Raised(_)) => {
             tracing::error!(%app, %name, ?answer, "registering was answered by something else");
         }
     }
@@ -114,15 +122,11 @@ mod tests {
         installed.version = version.into();
         installed.agents[0].types.push(lull_policy::TaskType::Timer);
         let request = |task, trigger| RegistrationRequest {
-            name: name(task),
-            entry_point: EntryPoint::new("photo-sync").unwrap(),
-            trigger,
             conditions: vec![
                 lull_policy::Condition::UserPresent,
                 lull_policy::Condition::InternetAvailable,
             ],
-            cancel_on_condition_loss: false,
-            replace: false,
+            ..RegistrationRequest::new(name(task), EntryPoint::new("photo-sync").ok(), trigger)
         };
         let timer = Trigger::Timer {
             minutes,

@@ -29,14 +29,30 @@ pub mod reading {
     pub const BATTERY: &str = "battery";
     /// [`lull_policy::Reading::BatterySaver`].
     pub const BATTERY_SAVER: &str = "battery-saver";
+    /// [`lull_policy::Reading::SaverManual`].
+    pub const SAVER_MANUAL: &str = "saver-manual";
     /// [`lull_policy::Reading::Network`].
     pub const NETWORK: &str = "network";
     /// [`lull_policy::Reading::Internet`].
     pub const INTERNET: &str = "internet";
+    /// [`lull_policy::Reading::Metered`].
+    pub const METERED: &str = "metered";
     /// [`lull_policy::Reading::Session`].
     pub const SESSION: &str = "session";
     /// [`lull_policy::Reading::UserPresent`].
     pub const USER_PRESENT: &str = "user-present";
+    /// [`lull_policy::Reading::ScreenLocked`].
+    pub const SCREEN_LOCKED: &str = "screen-locked";
+    /// [`lull_policy::Reading::ScreenOn`].
+    pub const SCREEN_ON: &str = "screen-on";
+    /// [`lull_policy::Reading::Standby`].
+    pub const STANDBY: &str = "standby";
+    /// [`lull_policy::Reading::Call`].
+    pub const CALL: &str = "call";
+    /// [`lull_policy::Reading::Zone`].
+    pub const ZONE: &str = "zone";
+    /// [`lull_policy::Reading::CpuPressure`].
+    pub const CPU_PRESSURE: &str = "cpu-pressure";
 }
 
 /// Where the processes of a run are.

@@ -72,14 +72,9 @@ impl Host {
                     one_shot: false,
                 },
             };
-            let registration = RegistrationRequest {
-                name: TaskName::new(format!("task-{number}"))?,
-                entry_point: EntryPoint::new("agent")?,
-                trigger,
-                conditions: Vec::new(),
-                cancel_on_condition_loss: false,
-                replace: false,
-            };
+            let name = TaskName::new(format!("task-{number}"))?;
+            let agent = EntryPoint::new("agent")?;
+            let registration = RegistrationRequest::new(name, Some(agent), trigger);
             host.call(
                 &app,
                 Request::Register {
@@ -141,6 +136,9 @@ impl Host {
                 app: app_id(0)?,
                 payload: vec![1; 256],
                 expires: self.now.wall.after(Span::days(3)),
+                retention: lull_policy::Retention::default(),
+                priority: lull_policy::Priority::default(),
+                collapse_key: None,
             };
             self.timed(Event::PushArrived(push), &mut times);
             let run = self
@@ -192,10 +190,14 @@ fn app(number: usize) -> Result<App> {
         types: vec![TaskType::Timer, TaskType::PushNotification],
         memory: None,
         time: None,
+        multiple_instances: false,
+        resource_group: None,
     };
     Ok(App {
         id: app_id(number)?,
         version: "1.0".to_owned(),
         agents: vec![agent],
+        capabilities: lull_policy::usual_capabilities(),
+        signed_by: lull_policy::Signer::None,
     })
 }

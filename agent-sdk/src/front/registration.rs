@@ -23,6 +23,10 @@ pub enum Condition {
     SessionConnected,
     /// CND-25: the session is disconnected.
     SessionDisconnected,
+    /// CND-26: a network is there that is not paid for by use.
+    FreeNetworkAvailable,
+    /// CND-27: background work does not cost much now.
+    BackgroundWorkCostNotHigh,
 }
 
 /// What is registered. It starts with [`Registration::named`].

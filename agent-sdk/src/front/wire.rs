@@ -22,6 +22,8 @@ pub(super) fn condition_to_wire(condition: Condition) -> wire::Condition {
         Condition::InternetNotAvailable => wire::Condition::InternetNotAvailable,
         Condition::SessionConnected => wire::Condition::SessionConnected,
         Condition::SessionDisconnected => wire::Condition::SessionDisconnected,
+        Condition::FreeNetworkAvailable => wire::Condition::FreeNetworkAvailable,
+        Condition::BackgroundWorkCostNotHigh => wire::Condition::BackgroundWorkCostNotHigh,
     }
 }
 
@@ -34,6 +36,8 @@ fn condition(number: i32) -> Option<Condition> {
         wire::Condition::InternetNotAvailable => Some(Condition::InternetNotAvailable),
         wire::Condition::SessionConnected => Some(Condition::SessionConnected),
         wire::Condition::SessionDisconnected => Some(Condition::SessionDisconnected),
+        wire::Condition::FreeNetworkAvailable => Some(Condition::FreeNetworkAvailable),
+        wire::Condition::BackgroundWorkCostNotHigh => Some(Condition::BackgroundWorkCostNotHigh),
     }
 }
 
@@ -66,14 +70,15 @@ fn trigger(trigger: &wire::Trigger) -> Option<Trigger> {
             one_shot: timer.one_shot,
         },
         Kind::System(system) => match wire::SystemEvent::try_from(system.event).ok()? {
-            wire::SystemEvent::Unspecified => return None,
             wire::SystemEvent::InternetAvailable => Trigger::System {
                 event: SystemEvent::InternetAvailable,
                 one_shot: system.one_shot,
             },
+            _not_registered_by_this_build => return None,
         },
         Kind::Push(wire::PushTrigger {}) => Trigger::Push,
         Kind::Application(wire::ApplicationTrigger {}) => Trigger::Application,
+        _not_registered_by_this_build => return None,
     })
 }
 
@@ -93,6 +98,10 @@ pub(super) fn raised(number: i32) -> Raised {
         Ok(wire::Raised::Allowed) => Raised::Allowed,
         Ok(wire::Raised::CurrentlyRunning) => Raised::CurrentlyRunning,
         Ok(wire::Raised::DisabledByPolicy) => Raised::DisabledByPolicy,
+        // What use and servicing of devices answer; this build raises neither.
+        Ok(
+            wire::Raised::DeniedByUser | wire::Raised::DeniedBySystem | wire::Raised::LowBattery,
+        ) => Raised::Unrecognised(number),
         Ok(wire::Raised::Unspecified) | Err(_) => Raised::Unrecognised(number),
     }
 }

@@ -1,68 +1,21 @@
-//! The host of one machine in virtual time: performs its effects on a world of plain values.
+//! The virtual device of Rust tests: a world whose readings, apps and runs a test sets one by one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use lull_policy::{
-    AgentDeclaration, Answer, App, AppId, CallId, Caller, Condition, Device, Elapsed, EntryPoint,
-    Event, Exit, Key, Launch, Notice, Now, Outcome, Policy, Push, PushId, Reading, Readings,
-    Receipt, Record, RegistrationRequest, Request, RunId, Running, Source, Span, TaskName,
-    TaskType, Trigger, Wall,
+    AgentDeclaration, Answer, App, AppId, Caller, Condition, Device, EntryPoint, Event, FrontState,
+    Key, Now, Outcome, Policy, Priority, Profile, Push, PushId, Reading, Record,
+    RegistrationRequest, Request, Retention, Signer, Span, TaskName, TaskType, Trigger, Wall,
+    usual_capabilities,
 };
 
-use crate::Behaviour;
-
-mod host;
-
-use host::{apply, source};
-
-/// Most events of one instant: more means that machine and world chase each other for ever.
-const EVENTS_PER_INSTANT: u32 = 100_000;
-
-/// Something that happened, with the time since the device was made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// Since [`VirtualDevice::new`].
-    pub at: Span,
-    /// What.
-    pub what: Happening,
-}
-
-/// What happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Happening {
-    /// A run was started.
-    Started(Box<Launch>),
-    /// A run was asked to cancel.
-    AskedToCancel(RunId, lull_policy::CancelReason),
-    /// A run was killed.
-    Killed(RunId),
-    /// Front clients were told something.
-    Told(AppId, Notice),
-    /// A receipt went up.
-    Receipt(Receipt),
-}
-
-#[derive(Debug, Clone)]
-struct VirtualRun {
-    behaviour: Behaviour,
-    ends: Option<(Running, Exit)>,
-}
+use crate::world::{Beginning, World};
+use crate::{Behaviour, Entry, Happening};
 
 /// A device in virtual time.
 #[derive(Debug, Clone)]
 pub struct VirtualDevice {
-    device: Device,
-    store: BTreeMap<Key, Record>,
-    now: Now,
-    world: Readings,
-    watched: BTreeSet<Source>,
-    apps: BTreeMap<AppId, App>,
-    behaviours: BTreeMap<EntryPoint, Behaviour>,
-    runs: BTreeMap<RunId, VirtualRun>,
-    answers: BTreeMap<CallId, Answer>,
-    calls: u64,
-    boots: u64,
-    timeline: Vec<Entry>,
+    world: World,
 }
 
 impl Default for VirtualDevice {
@@ -74,98 +27,112 @@ impl Default for VirtualDevice {
 /// 2026-03-02T08:00:00Z: where every virtual device's wall clock starts.
 const START: Wall = Wall::from_millis(1_772_438_400_000);
 
+/// Every task type that an app can register for; audio agents share a cap and stand apart (RES-06).
+const TYPES: [TaskType; 8] = [
+    TaskType::General,
+    TaskType::SystemEvent,
+    TaskType::Timer,
+    TaskType::PushNotification,
+    TaskType::ControlChannel,
+    TaskType::DeviceUse,
+    TaskType::DeviceServicing,
+    TaskType::MediaProcessing,
+];
+
 impl VirtualDevice {
     /// A device that has just booted for the first time, with every reading unknown.
     pub fn new() -> Self {
-        let now = Now {
-            running: Running::default(),
-            elapsed: Elapsed::default(),
-            wall: START,
-        };
-        let mut device = Self {
-            device: Device::new(),
-            store: BTreeMap::new(),
-            now,
-            world: Readings::default(),
-            watched: BTreeSet::new(),
-            apps: BTreeMap::new(),
-            behaviours: BTreeMap::new(),
-            runs: BTreeMap::new(),
-            answers: BTreeMap::new(),
-            calls: 0,
-            boots: 1,
-            timeline: Vec::new(),
-        };
-        device.boot();
-        device
+        Self::with_profile(Profile::default())
+    }
+
+    /// The same, of a kind and a memory of its own.
+    pub fn with_profile(profile: Profile) -> Self {
+        Self {
+            world: World::new(Beginning {
+                wall: START,
+                profile,
+                ..Beginning::default()
+            }),
+        }
     }
 
     /// The machine itself, to look at.
     pub fn machine(&self) -> &Device {
-        &self.device
+        self.world.device()
     }
 
     /// The present moment.
     pub fn now(&self) -> Now {
-        self.now
+        self.world.now()
     }
 
     /// Everything that happened so far.
     pub fn timeline(&self) -> &[Entry] {
-        &self.timeline
+        self.world.log()
     }
 
     /// Installs an app whose manifest declares these entry points for every task type.
     pub fn install(&mut self, app: &str, version: &str, entry_points: &[&str]) {
-        let types = vec![
-            TaskType::General,
-            TaskType::SystemEvent,
-            TaskType::Timer,
-            TaskType::PushNotification,
-        ];
         let agents = entry_points.iter().map(|name| AgentDeclaration {
             entry_point: entry_point(name),
-            types: types.clone(),
+            types: TYPES.to_vec(),
             memory: None,
             time: None,
+            multiple_instances: false,
+            resource_group: None,
         });
         let app = App {
             id: app_id(app),
             version: version.to_owned(),
             agents: agents.collect(),
+            capabilities: usual_capabilities(),
+            signed_by: Signer::None,
         };
         self.install_app(app);
     }
 
     /// Installs an app with a manifest of its own making.
     pub fn install_app(&mut self, app: App) {
-        self.apps.insert(app.id.clone(), app);
-        self.handle(Event::Apps(self.apps.values().cloned().collect()));
+        self.world.install(app);
+        self.world.settle();
     }
 
     /// Removes an app.
     pub fn uninstall(&mut self, app: &str) {
-        self.apps.remove(&app_id(app));
-        self.handle(Event::Apps(self.apps.values().cloned().collect()));
+        self.world.uninstall(&app_id(app));
+        self.world.settle();
     }
 
     /// Says how the runs of an entry point go from now on.
     pub fn behave(&mut self, entry: &str, behaviour: Behaviour) {
-        self.behaviours.insert(entry_point(entry), behaviour);
+        let behaviours = self.world.behaviours();
+        behaviours.of_entry_point(entry_point(entry), behaviour);
+    }
+
+    /// Says how the runs of a task go from now on, by run number from 1; the last repeats.
+    pub fn behave_as(&mut self, app: &str, task: &str, runs: &[Behaviour]) {
+        let behaviours = self.world.behaviours();
+        behaviours.of_task(app_id(app), task_name(task), runs.to_vec());
     }
 
     /// Puts a policy into force.
     pub fn set_policy(&mut self, policy: Policy) {
-        self.handle(Event::PolicyChanged(policy));
+        self.world.deliver(Event::PolicyChanged(policy));
     }
 
     /// Lets the app ask for background access; answers what it was told.
+    ///
+    /// # Panics
+    /// As [`VirtualDevice::call`].
     pub fn allow(&mut self, app: &str) -> Answer {
         let app = app_id(app);
         self.call_front(&app.clone(), Request::RequestAccess { app })
     }
 
     /// Registers a task from the app's foreground.
+    ///
+    /// # Panics
+    /// As [`VirtualDevice::call`].
     pub fn register(
         &mut self,
         app: &str,
@@ -174,19 +141,19 @@ impl VirtualDevice {
         trigger: Trigger,
         conditions: &[Condition],
     ) -> Answer {
+        let entry_point = Some(entry_point(entry));
         let registration = RegistrationRequest {
-            name: task_name(name),
-            entry_point: entry_point(entry),
-            trigger,
             conditions: conditions.to_vec(),
-            cancel_on_condition_loss: false,
-            replace: false,
+            ..RegistrationRequest::new(task_name(name), entry_point, trigger)
         };
         let app = app_id(app);
         self.call_front(&app.clone(), Request::Register { app, registration })
     }
 
     /// A call from the app's foreground.
+    ///
+    /// # Panics
+    /// As [`VirtualDevice::call`].
     pub fn call_front(&mut self, app: &AppId, request: Request) -> Answer {
         self.call(
             Caller::Front {
@@ -202,20 +169,18 @@ impl VirtualDevice {
     /// # Panics
     /// If the machine does not answer, which it must.
     pub fn call(&mut self, caller: Caller, request: Request) -> Answer {
-        self.calls += 1;
-        let call = CallId(self.calls);
-        self.handle(Event::Call {
-            call,
-            caller,
-            request,
-        });
         #[expect(
             clippy::expect_used,
             reason = "a call without an answer is a fault of the machine"
         )]
-        self.answers
-            .remove(&call)
+        self.world
+            .call(caller, request)
             .expect("the machine answers every call at once")
+    }
+
+    /// The app's own process comes into another state.
+    pub fn front(&mut self, app: &str, state: FrontState) {
+        self.world.set_front(&app_id(app), state);
     }
 
     /// A push of the app arrives, with 3 days to live.
@@ -223,73 +188,48 @@ impl VirtualDevice {
     /// # Panics
     /// If `id` is no push id.
     pub fn push(&mut self, app: &str, id: &str, payload: &[u8]) {
-        let expires = self.now.wall.after(Span::days(3));
         #[expect(clippy::expect_used, reason = "the test's own text")]
         let id = PushId::new(id).expect("a push id");
         self.handle(Event::PushArrived(Push {
             id,
             app: app_id(app),
             payload: payload.to_vec(),
-            expires,
+            expires: self.world.now().wall.after(Span::days(3)),
+            retention: Retention::Queue,
+            priority: Priority::Low,
+            collapse_key: None,
         }));
     }
 
-    /// The world changes; the machine hears of it if it watches that source.
+    /// The world changes; what really changed is one event.
     pub fn set(&mut self, readings: &[Reading]) {
-        for reading in readings {
-            apply(&mut self.world, *reading);
-        }
-        let heard: Vec<_> = readings
-            .iter()
-            .copied()
-            .filter(|reading| self.watched.contains(&source(*reading)))
-            .collect();
-        if !heard.is_empty() {
-            self.handle(Event::Readings(heard));
-        }
+        self.world.set(readings.iter().copied());
+    }
+
+    /// Anything else that a host can say.
+    pub fn handle(&mut self, event: Event) {
+        self.world.deliver(event);
     }
 
     /// Time passes, deadline by deadline; what falls exactly on the end is still handled.
     pub fn advance(&mut self, span: Span) {
-        let end = Now {
-            running: self.now.running.after(span),
-            elapsed: self.now.elapsed.after(span),
-            wall: self.now.wall.after(span),
-        };
-        while let Some(step) = self
-            .next_step()
-            .filter(|step| self.now.elapsed.after(*step) <= end.elapsed)
-        {
-            self.pass(step);
-            self.end_due_runs();
-            self.handle(Event::DeadlineReached);
-        }
-        self.pass(end.elapsed.since(self.now.elapsed));
+        self.world.advance_to(self.world.t().saturating_add(span));
     }
 
     /// The daemon dies and comes back at once; its agents live on.
     pub fn restart(&mut self) {
-        self.device = Device::restore(self.store.values().cloned());
-        self.watched.clear();
-        self.boot();
+        self.world.restart(Span::ZERO);
     }
 
     /// The device loses power and boots again at once: all runs are gone, both boot clocks start anew.
     pub fn power_cut(&mut self) {
-        self.runs.clear();
-        self.boots += 1;
-        self.now = Now {
-            running: Running::default(),
-            elapsed: Elapsed::default(),
-            wall: self.now.wall,
-        };
-        self.restart();
+        self.world.power_cut(Span::ZERO);
     }
 
     /// How often a task was started.
     pub fn starts(&self, app: &str, task: &str) -> usize {
         let (app, task) = (app_id(app), task_name(task));
-        let starts = self.timeline.iter().filter(|entry| match &entry.what {
+        let starts = self.timeline().iter().filter(|entry| match &entry.what {
             Happening::Started(launch) => launch.app == app && launch.task == task,
             _ => false,
         });
@@ -300,7 +240,7 @@ impl VirtualDevice {
     pub fn outcomes(&self, app: &str, task: &str) -> Vec<Outcome> {
         let (app, task) = (app_id(app), task_name(task));
         let runs = self
-            .device
+            .machine()
             .finished()
             .filter(|run| run.app == app && run.task == task);
         runs.map(|run| run.outcome).collect()
@@ -308,7 +248,7 @@ impl VirtualDevice {
 
     /// The records as the daemon would have them on disk.
     pub fn store(&self) -> &BTreeMap<Key, Record> {
-        &self.store
+        self.world.store()
     }
 }
 

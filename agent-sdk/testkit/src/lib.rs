@@ -1,8 +1,9 @@
 //! The virtual device: the node's own decisions in virtual time, for agent authors' tests.
 //!
-//! [`VirtualDevice`] hosts the same machine as the daemon (`lull-policy`), with a world made of plain values: readings
-//! that a test sets, agents that behave as a test says ([`Behaviour`]), and a clock that jumps from deadline to deadline.
-//! A virtual week takes milliseconds, and two runs of one test do the same to the bit.
+//! Two ways in, one machine. [`VirtualDevice`] is for Rust tests: readings that a test sets, agents that behave as a test says
+//! ([`Behaviour`]), and a clock that jumps from deadline to deadline. A [`Scenario`] is a file that says all that; `lull
+//! simulate` runs it, and [`scenario::check`] does so in a test. Both host the same machine as the daemon (`lull-policy`). A
+//! virtual week takes milliseconds, and two runs of one test do the same to the bit.
 //!
 //! ```
 //! use lull_policy::{Span, Trigger};
@@ -17,10 +18,15 @@
 //! assert_eq!(device.starts("mail", "sync"), 48);
 //! ```
 //!
-//! Deliberately absent: processes, clocks, files; and decisions: what a test sees here is what a device does.
+//! Deliberately absent: processes, clocks; and decisions: what a test sees here is what a device does.
 
 mod behaviour;
 mod device;
+pub mod scenario;
+mod world;
 
 pub use behaviour::{Behaviour, Ending, OnCancel};
-pub use device::{Entry, Happening, VirtualDevice};
+pub use device::VirtualDevice;
+pub use lull_policy::Span;
+pub use scenario::Scenario;
+pub use world::{Entry, Happening};

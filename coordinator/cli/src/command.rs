@@ -70,6 +70,8 @@ pub(crate) enum Verb {
     Runs(Runs),
     /// Tell why a task does not run now, and what would make it.
     Why(Why),
+    /// Run scenario files in virtual time, and tell what the device would do and when.
+    Simulate(Simulate),
     /// Make a one-time token with which a device joins the fleet.
     Enroll(Enroll),
     /// Make a key and have the coordinator certify it, for a publisher or an operator.
@@ -182,6 +184,20 @@ pub(crate) struct Why {
     pub(crate) subject: String,
 }
 
+/// `lull simulate`
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Simulate {
+    /// The scenario files; the timeline of each is printed, as one JSON object a line.
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// Print the timelines as tables for people.
+    #[arg(long)]
+    pub(crate) table: bool,
+    /// Stop after so much virtual time; what is expected at the end is then not checked.
+    #[arg(long, value_name = "SPAN", value_parser = crate::span::parse)]
+    pub(crate) until: Option<Duration>,
+}
+
 /// `lull enroll`
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Enroll {
@@ -289,6 +305,8 @@ mod tests {
             "lull runs --limit 257",
             "lull client-certificate --name n --role publisher --out d",
             "lull up --keep",
+            "lull simulate",
+            "lull simulate one.toml --until soon",
         ] {
             assert!(parse(line).is_err(), "{line}");
         }
@@ -298,6 +316,7 @@ mod tests {
             "lull client-certificate --name n --role operator --out d",
             "lull why photos/sync --json",
             "lull __agent photo-sync",
+            "lull simulate one.toml two.toml --table --until 36h",
         ] {
             assert!(parse(line).is_ok(), "{line}: {:?}", parse(line).err());
         }

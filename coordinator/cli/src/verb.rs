@@ -6,6 +6,7 @@ mod devices;
 mod enroll;
 mod push;
 mod runs;
+mod simulate;
 mod tasks;
 mod why;
 
@@ -34,6 +35,7 @@ pub(crate) fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
         Verb::Tasks(of) => block(tasks::run(&global, of, output)),
         Verb::Runs(runs) => block(runs::run(&global, runs, output)),
         Verb::Why(why) => block(why::run(&global, why, output)),
+        Verb::Simulate(files) => simulate::run(&files, output),
         Verb::Enroll(enroll) => block(enroll::run(&global, enroll, output)),
         Verb::ClientCertificate(certificate) => {
             block(certificate::run(&global, certificate, output))

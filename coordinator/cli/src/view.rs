@@ -186,24 +186,48 @@ fn condition_name(condition: local::v1::Condition) -> &'static str {
         local::v1::Condition::InternetNotAvailable => "internet-not-available",
         local::v1::Condition::SessionConnected => "session-connected",
         local::v1::Condition::SessionDisconnected => "session-disconnected",
+        local::v1::Condition::FreeNetworkAvailable => "free-network-available",
+        local::v1::Condition::BackgroundWorkCostNotHigh => "background-work-cost-not-high",
     }
 }
 
 fn trigger_words(trigger: Option<local::v1::Trigger>) -> String {
     use local::v1::trigger::Kind;
     let once = |one_shot: bool| if one_shot { ":once" } else { "" };
-    match trigger.and_then(|trigger| trigger.kind) {
-        Some(Kind::Timer(timer)) => format!("timer:{}min{}", timer.minutes, once(timer.one_shot)),
-        Some(Kind::System(system)) => {
-            let event = match system.event() {
-                local::v1::SystemEvent::Unspecified => "unknown",
-                local::v1::SystemEvent::InternetAvailable => "internet-available",
-            };
-            format!("system:{event}{}", once(system.one_shot))
+    let word = match trigger.and_then(|trigger| trigger.kind) {
+        Some(Kind::Timer(timer)) => {
+            return format!("timer:{}min{}", timer.minutes, once(timer.one_shot));
         }
-        Some(Kind::Push(_)) => "push".to_owned(),
-        Some(Kind::Application(_)) => "application".to_owned(),
-        None => "unknown".to_owned(),
+        Some(Kind::Maintenance(timer)) => {
+            return format!("maintenance:{}min{}", timer.minutes, once(timer.one_shot));
+        }
+        Some(Kind::System(system)) => {
+            let event = event_name(system.event());
+            return format!("system:{event}{}", once(system.one_shot));
+        }
+        Some(Kind::ControlChannel(channel)) => return format!("control-channel:{}", channel.id),
+        Some(Kind::Socket(socket)) => return format!("socket:{}", socket.id),
+        Some(Kind::DeviceWatcher(watcher)) => return format!("device-watcher:{}", watcher.pattern),
+        Some(Kind::Files(files)) => return format!("files:{}", files.path),
+        Some(Kind::Bus(bus)) => return format!("bus:{}", bus.event),
+        Some(Kind::Push(_)) => "push",
+        Some(Kind::Application(_)) => "application",
+        Some(Kind::Media(_)) => "media",
+        Some(Kind::DeviceUse(_)) => "device-use",
+        Some(Kind::DeviceServicing(_)) => "device-servicing",
+        Some(Kind::Periodic(_)) => "periodic",
+        Some(Kind::ResourceIntensive(_)) => "resource-intensive",
+        Some(Kind::UpdateTask(_)) => "update-task",
+        None => "unknown",
+    };
+    word.to_owned()
+}
+
+fn event_name(event: local::v1::SystemEvent) -> String {
+    let name = event.as_str_name().strip_prefix("SYSTEM_EVENT_");
+    match name {
+        Some("UNSPECIFIED") | None => "unknown".to_owned(),
+        Some(name) => name.to_ascii_lowercase().replace('_', "-"),
     }
 }
 

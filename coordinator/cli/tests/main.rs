@@ -117,3 +117,81 @@ fn an_oversized_body_is_refused_before_anything_is_sent() {
     assert_eq!(status, 2, "{err}");
     assert!(err.contains("5000"), "{err}");
 }
+
+/// A device of two days with one timer of 15 minutes.
+const SCENARIO: &str = r#"
+name = "timer"
+start = "2026-03-02T08:00:00Z"
+length = "2d"
+[[app]]
+id = "mail"
+access = "allowed"
+[[app.agent]]
+entry_point = "sync"
+types = ["timer"]
+[[step]]
+at = "0s"
+app = "mail"
+call = "register"
+args = { name = "sync", entry_point = "sync", trigger = { timer = { minutes = 15 } } }
+expect = "ok"
+[[expect]]
+task = "mail/sync"
+starts = 192
+"#;
+
+fn scenario(folder: &tempfile::TempDir, name: &str, text: &str) -> String {
+    let path = folder.path().join(name);
+    std::fs::write(&path, text).expect("the folder takes a file");
+    path.to_str().expect("its path is UTF-8").to_owned()
+}
+
+#[test]
+fn a_scenario_that_holds_is_status_0_and_a_json_object_a_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = scenario(&folder, "timer.toml", SCENARIO);
+    let (status, out, err) = lull(&["simulate", &file]);
+    assert_eq!((status, err.as_str()), (0, ""));
+    for line in out.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).expect("a JSON object");
+        assert!(line["t"].is_number() && line["at"].is_string() && line["event"].is_string());
+    }
+    assert_eq!(lull(&["simulate", &file]).1, out, "the same bytes");
+    let (status, twice, _) = lull(&["simulate", &file, &file]);
+    assert_eq!((status, twice), (0, [out.as_str(), out.as_str()].concat()));
+    let (status, short, _) = lull(&["simulate", &file, "--until", "1h"]);
+    assert_eq!(status, 0);
+    assert!(short.lines().count() > 4 && out.starts_with(&short));
+    let (status, table, _) = lull(&["simulate", "--table", &file]);
+    assert_eq!(status, 0);
+    assert!(table.lines().all(|line| line.chars().count() <= 80));
+}
+
+#[test]
+fn an_expectation_that_is_not_met_is_status_1_and_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = scenario(&folder, "timer.toml", &SCENARIO.replace("192", "193"));
+    let (status, out, err) = lull(&["simulate", &file]);
+    assert_eq!(status, 1, "{err}");
+    assert!(
+        out.lines().count() > 192,
+        "the timeline is printed all the same"
+    );
+    let told = "timer.toml:17: mail/sync: starts: expected 193, seen 192 (t=172800)";
+    assert!(err.contains(told), "{err}");
+}
+
+#[test]
+fn a_file_that_cannot_be_used_is_status_2_and_nothing_is_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = scenario(&folder, "good.toml", SCENARIO);
+    let bad = scenario(&folder, "bad.toml", &SCENARIO.replace("length", "lenght"));
+    let absent = folder.path().join("absent.toml");
+    let (status, out, err) = lull(&["simulate", &good, &bad, absent.to_str().unwrap()]);
+    assert_eq!((status, out.as_str()), (2, ""), "{err}");
+    assert!(
+        err.contains("bad.toml:4:1") && err.contains("length"),
+        "{err}"
+    );
+    assert!(err.contains("absent.toml"), "{err}");
+}

@@ -4,12 +4,11 @@
 //! looks at, which stands in the file of its condition, limit or grant.
 
 use crate::condition::{self, Predicate};
-use crate::readings::History;
 use crate::{
-    AccessStatus, App, Device, DropReason, Elapsed, Now, Policy, Readings, Registration,
-    RegistrationId, Run, WaitReason, Wall,
+    AccessStatus, App, Condition, Device, DropReason, Now, Policy, Push, Readings, Reasons,
+    Registration, RegistrationId, Source, TriggerKind, WaitReason, Wall,
 };
-use crate::{access, apps, limit};
+use crate::{access, apps, limit, schedule};
 
 /// What a closed gate means to a firing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,21 +23,25 @@ pub(crate) enum Obstacle {
 #[derive(Debug)]
 pub(crate) struct Facts<'a> {
     pub(crate) now: Now,
+    pub(crate) device: &'a Device,
     pub(crate) registration: &'a Registration,
+    pub(crate) kind: TriggerKind,
     /// Its app, where it is installed.
     pub(crate) app: Option<&'a App>,
     pub(crate) access: AccessStatus,
-    pub(crate) readings: &'a Readings,
-    pub(crate) history: &'a History,
-    pub(crate) policy: &'a Policy,
-    /// The run that holds its place.
-    pub(crate) holder: Option<&'a Run>,
     /// There is a firing; else the gates say what one would meet.
     pub(crate) fired: bool,
-    /// When its timer falls due next.
-    pub(crate) next_tick: Option<Elapsed>,
-    /// The power sources have not reported yet after a start of the daemon.
-    pub(crate) power_awaited: bool,
+    /// The push that is the firing.
+    pub(crate) push: Option<&'a Push>,
+}
+
+impl<'a> Facts<'a> {
+    pub(crate) const fn readings(&self) -> &'a Readings {
+        &self.device.readings
+    }
+    pub(crate) const fn policy(&self) -> &'a Policy {
+        &self.device.policy
+    }
 }
 
 /// What a closed gate says to people.
@@ -54,8 +57,14 @@ pub(crate) struct Words {
 #[derive(Debug)]
 pub(crate) struct Gate {
     pub(crate) obstacle: Obstacle,
+    /// Whose firings it concerns.
+    pub(crate) applies: fn(TriggerKind) -> bool,
     pub(crate) closed: fn(&Facts<'_>) -> bool,
     pub(crate) words: fn(&Facts<'_>) -> Words,
+    /// Whose readings could open it.
+    pub(crate) sources: &'static [Source],
+    /// It is part of a schedule or of its start conditions, which a launch for test passes over (AMB-38).
+    pub(crate) waived_for_test: bool,
 }
 
 /// A place in the order of gates.
@@ -65,38 +74,69 @@ pub(crate) enum Step {
     Condition(&'static Predicate),
 }
 
-/// The order of gates (rule book, 14): what drops comes before what waits.
-static ORDER: [Step; 11] = [
+/// The order of gates (rule book, 14), both models in one: what drops comes before what waits.
+pub(crate) static ORDER: [Step; 25] = [
     Step::Gate(&apps::GATE),
+    Step::Gate(&schedule::GATE),
     Step::Gate(&access::GATE),
+    Step::Gate(&access::POLICY_GATE),
+    Step::Gate(&limit::operator::GATE),
     Step::Gate(&limit::battery_saver::GATE),
+    Step::Gate(&limit::external_power::GATE),
     Step::Condition(&condition::ALL[0]),
     Step::Condition(&condition::ALL[1]),
     Step::Condition(&condition::ALL[2]),
     Step::Condition(&condition::ALL[3]),
     Step::Condition(&condition::ALL[4]),
     Step::Condition(&condition::ALL[5]),
+    Step::Condition(&condition::ALL[6]),
+    Step::Condition(&condition::ALL[7]),
+    Step::Gate(&limit::battery_level::GATE),
+    Step::Gate(&limit::network_type::GATE),
+    Step::Gate(&limit::screen_locked::GATE),
+    Step::Gate(&limit::call::GATE),
+    Step::Gate(&limit::settling::GATE),
+    Step::Gate(&limit::cpu_pressure::GATE),
+    Step::Gate(&limit::debugger::GATE),
     Step::Gate(&limit::interval::GATE),
     Step::Gate(&limit::slot::GATE),
+    Step::Gate(&limit::quota::GATE),
 ];
 
 impl Step {
-    fn closed(&self, facts: &Facts<'_>) -> bool {
+    /// Whether it concerns a registration at all.
+    pub(crate) fn concerns(&self, kind: TriggerKind, conditions: &[Condition]) -> bool {
         match self {
-            Self::Gate(gate) => (gate.closed)(facts),
-            Self::Condition(predicate) => {
-                facts.registration.conditions.contains(&predicate.condition)
-                    && (predicate.holds)(facts.readings) != Some(true)
-            }
+            Self::Gate(gate) => (gate.applies)(kind),
+            Self::Condition(predicate) => conditions.contains(&predicate.condition),
+        }
+    }
+
+    /// Whose readings could open it.
+    pub(crate) const fn sources(&self) -> &'static [Source] {
+        match self {
+            Self::Gate(gate) => gate.sources,
+            Self::Condition(predicate) => predicate.sources,
         }
     }
 
     /// What it means that it is closed.
-    pub(crate) fn obstacle(&self) -> Obstacle {
+    pub(crate) const fn obstacle(&self) -> Obstacle {
         match self {
             Self::Gate(gate) => gate.obstacle,
             Self::Condition(predicate) => Obstacle::Wait(predicate.missing),
         }
+    }
+
+    fn closed(&self, facts: &Facts<'_>) -> bool {
+        if !self.concerns(facts.kind, &facts.registration.conditions) {
+            return false;
+        }
+        let closed = match self {
+            Self::Gate(gate) => !(gate.waived_for_test && tests(facts)) && (gate.closed)(facts),
+            Self::Condition(predicate) => (predicate.holds)(facts.readings()) != Some(true),
+        };
+        crate::broken::gate(facts.device, self.obstacle(), closed)
     }
 
     /// What it says to people while it is closed.
@@ -104,8 +144,8 @@ impl Step {
         match self {
             Self::Gate(gate) => (gate.words)(facts),
             Self::Condition(predicate) => Words {
-                since: facts.history.since(predicate.quantity),
-                seen: predicate.quantity.words(facts.readings),
+                since: facts.device.history.since(predicate.quantity),
+                seen: predicate.quantity.words(facts.readings()),
                 needs: predicate.needs.to_owned(),
                 until: None,
             },
@@ -113,16 +153,48 @@ impl Step {
     }
 }
 
+/// Whether the firing is a launch for test.
+fn tests(facts: &Facts<'_>) -> bool {
+    facts.registration.latch.as_ref().is_some_and(|l| l.test)
+}
+
 /// The closed gates, in order and one at a time.
 pub(crate) fn closed(facts: &Facts<'_>) -> impl Iterator<Item = &'static Step> {
     ORDER.iter().filter(move |step| step.closed(facts))
 }
 
+/// What the gates say of a firing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Judgement {
+    /// The first closed gate; absent = it can run.
+    pub(crate) obstacle: Option<Obstacle>,
+    /// Everything that makes it wait.
+    pub(crate) reasons: Reasons,
+}
+
 impl Device {
-    /// What stops a firing of this registration now; absent = it can run.
+    /// What stops a firing of this registration now. A push is judged by its own priority.
+    pub(crate) fn judge(&self, now: Now, id: RegistrationId, push: Option<&Push>) -> Judgement {
+        let mut judgement = Judgement {
+            obstacle: None,
+            reasons: Reasons::default(),
+        };
+        let Some(registration) = self.registrations.get(&id) else {
+            return judgement;
+        };
+        for step in closed(&self.facts(now, registration, true, push)) {
+            judgement.obstacle = judgement.obstacle.or(Some(step.obstacle()));
+            if let Obstacle::Wait(reason) = step.obstacle() {
+                judgement.reasons.insert(reason);
+            }
+        }
+        judgement
+    }
+
+    /// The first obstacle alone.
     pub(crate) fn obstacle(&self, now: Now, id: RegistrationId) -> Option<Obstacle> {
         let registration = self.registrations.get(&id)?;
-        closed(&self.facts(now, registration, true))
+        closed(&self.facts(now, registration, true, None))
             .next()
             .map(Step::obstacle)
     }
@@ -133,21 +205,17 @@ impl Device {
         now: Now,
         registration: &'a Registration,
         fired: bool,
+        push: Option<&'a Push>,
     ) -> Facts<'a> {
         Facts {
             now,
+            device: self,
             registration,
+            kind: registration.trigger.kind(),
             app: self.apps.get(&registration.app),
             access: self.access(&registration.app),
-            readings: &self.readings,
-            history: &self.history,
-            policy: &self.policy,
-            holder: self.holder(registration),
             fired,
-            next_tick: registration
-                .due
-                .map(|due| self.ticks().next(due, now.elapsed)),
-            power_awaited: self.power_awaited.is_some(),
+            push,
         }
     }
 }

@@ -5,7 +5,10 @@
 //! passed since the last record (architecture, 2).
 
 use crate::turn::Turn;
-use crate::{BootId, Effect, Elapsed, Exit, Key, RegistrationId, RunId, Span, Usage, bounds};
+use crate::{
+    BootId, DropReason, Effect, Elapsed, Exit, Key, RegistrationId, RunId, Span, Trigger, Usage,
+    bounds,
+};
 
 impl Turn<'_> {
     /// The daemon is up. Watchers are ordered anew with the turn's end, and every reading is unknown till then.
@@ -14,6 +17,11 @@ impl Turn<'_> {
         device.watched.clear();
         device.readings = crate::Readings::default();
         device.history = crate::readings::History::default();
+        device.network_settles = None;
+        device.offers.clear();
+        device.debugged.clear();
+        device.idle.clear();
+        device.closing = false;
         device.power_awaited = device
             .index
             .interested(crate::Source::Power)
@@ -25,8 +33,11 @@ impl Turn<'_> {
         let (then, down) = (device.clock.elapsed, self.now.wall.since(device.clock.wall));
         device.clock.boot = Some(boot);
         device.clock.tick_zero = self.now.elapsed;
+        device.clock.settling_since = None;
         self.touch(Key::Device);
         self.move_clocks(then, down);
+        self.forget_fronts();
+        self.drop_latches_of_the_old_boot();
         let lost: Vec<_> = std::mem::take(&mut self.device.unconfirmed)
             .into_iter()
             .collect();
@@ -47,14 +58,56 @@ impl Turn<'_> {
             .device
             .registrations
             .values()
-            .filter(|r| r.due.is_some() || r.not_before.is_some())
+            .filter(|r| r.due.is_some() || r.not_before.is_some() || r.schedule.is_some())
             .map(|r| r.id)
             .collect();
         for id in timed {
             self.edit(id, |registration| {
                 registration.due = registration.due.map(moved);
                 registration.not_before = registration.not_before.map(moved);
+                if let Some(schedule) = &mut registration.schedule {
+                    schedule.test = schedule.test.map(moved);
+                }
             });
+        }
+        let quotas: Vec<_> = self.device.quotas.keys().cloned().collect();
+        for app in quotas {
+            if let Some(quota) = self.device.quotas.get(&app).cloned() {
+                let refill = moved(quota.refill);
+                self.set_quota(&app, Some(crate::Quota { refill, ..quota }));
+            }
+        }
+    }
+
+    /// A boot ends every front client, and what it had not heard.
+    fn forget_fronts(&mut self) {
+        for app in std::mem::take(&mut self.device.fronts).into_keys() {
+            self.touch(Key::Front(app));
+        }
+    }
+
+    /// AMB-36: what waited because somebody came or left is about a session that is over.
+    fn drop_latches_of_the_old_boot(&mut self) {
+        if self.device.broken(crate::Broken::RebootKeepsAll) {
+            return;
+        }
+        let about_somebody = |trigger: &Trigger| {
+            let system = if let Trigger::System { event, .. } = trigger {
+                Some(*event)
+            } else {
+                None
+            };
+            system.is_some_and(crate::trigger::system::about_somebody)
+        };
+        let gone: Vec<RegistrationId> = self
+            .device
+            .registrations
+            .values()
+            .filter(|r| r.latch.is_some() && about_somebody(&r.trigger))
+            .map(|r| r.id)
+            .collect();
+        for id in gone {
+            self.drop_latch(id, DropReason::Reboot);
         }
     }
 
@@ -93,6 +146,21 @@ impl Turn<'_> {
         for id in lost {
             self.lose(id);
         }
+        self.deliver_what_nobody_holds();
+        self.freeze_what_was_frozen();
+    }
+
+    /// Frozen runs stand still still, and counting begins anew: the host may have forgotten both.
+    fn freeze_what_was_frozen(&mut self) {
+        let runs = self.device.runs.values();
+        let frozen: Vec<RunId> = runs
+            .filter(|run| run.suspended.is_some())
+            .map(|run| run.id)
+            .collect();
+        for run in frozen {
+            self.effect(Effect::Freeze { run });
+        }
+        self.meter_again();
     }
 
     fn lose(&mut self, run: RunId) {
@@ -104,7 +172,7 @@ impl Turn<'_> {
         if self
             .device
             .power_awaited
-            .is_some_and(|until| until <= self.now.elapsed)
+            .is_some_and(|until| until <= self.horizon.elapsed)
         {
             self.device.power_awaited = None;
             self.look_at_all();

@@ -4,7 +4,7 @@
 
 use crate::Span;
 
-/// Conditions in one request, doubles included: there are six, and a few to spare for careless clients.
+/// Conditions in one request, doubles included: there are eight, and a few to spare for careless clients.
 pub const CONDITIONS: usize = 16;
 
 /// Registrations of one app. An app with more is enumerating something; it is refused (`LimitReached`).
@@ -69,3 +69,26 @@ pub const START_TOLERANCE: Span = Span::seconds(1);
 /// How long after a start of the daemon firings wait for the first reading of power before it counts as
 /// unknown, which holds nothing back (RES-09).
 pub const POWER_AWAITED: Span = Span::seconds(5);
+
+/// Arrivals with something to tell that wait at one registration (AMB-12): sockets, channels, text messages. The
+/// oldest gives way.
+pub const ARRIVALS: usize = 64;
+
+/// News kept for an app that is not in the foreground: every run of a busy day. The oldest gives way; the durable
+/// completion log still has it (AMB-20).
+pub const UNHEARD: usize = 64;
+
+/// Debug sessions at once: far more than people at one device.
+pub const DEBUGGED: usize = 64;
+
+/// Devices known to be away: those that were once there and left. Beyond that a device counts as there.
+pub const UNPLUGGED: usize = 1_024;
+
+/// Devices that one user let apps use.
+pub const CONSENTS: usize = 1_024;
+
+/// Registrations in one reconcile: what one app may have.
+pub const DESIRED: usize = REGISTRATIONS_PER_APP;
+
+/// By how much an expiry may lie beyond the limit: the transport's own delay (AMB-32).
+pub const EXPIRY_TOLERANCE: Span = Span::seconds(1);

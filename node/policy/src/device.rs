@@ -8,14 +8,36 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::index::{Index, waits};
 use crate::ledger::Ledger;
 use crate::lifecycle::Standing;
+use crate::limit::idle::Idle;
 use crate::readings::History;
 use crate::trigger::{Route, timer::Ticks};
 use crate::turn::Turn;
 use crate::{
-    AccessStatus, App, AppId, Count, Deadline, DeviceRecord, Effect, Elapsed, Event, FinishedRun,
-    Grant, Now, Policy, Push, PushId, Readings, Receipt, ReceiptSeq, Registration, RegistrationId,
-    Run, RunId, SeenPush, Source, access, bounds,
+    AccessStatus, App, AppId, Choices, Consent, Count, Deadline, DeviceRecord, Effect, Elapsed,
+    Event, FinishedRun, Front, FrontState, Grant, Now, Policy, Profile, Push, PushId, Quota,
+    Readings, Receipt, ReceiptSeq, Registration, RegistrationId, Run, RunId, Scheduling, SeenPush,
+    Source, Subject, TaskName, Update, access, apps, bounds,
 };
+
+/// Where a registration stands, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TaskState {
+    /// Nothing of it is under way.
+    Idle,
+    /// A firing waits.
+    Waiting,
+    /// A run is under way.
+    Running,
+    /// A one-shot that has started (AMB-35).
+    Spent,
+    /// Its entry point is gone from the manifest (MNG-10).
+    Invalid,
+    /// It aborted or crashed out (RUN-43, CRS-01).
+    Unscheduled,
+    /// Its life is over (EXP-08).
+    Expired,
+}
 
 /// The machine of one device.
 ///
@@ -26,7 +48,13 @@ use crate::{
 pub struct Device {
     pub(crate) clock: DeviceRecord,
     pub(crate) policy: Policy,
+    pub(crate) profile: Profile,
     pub(crate) apps: BTreeMap<AppId, App>,
+    pub(crate) updates: BTreeMap<AppId, Update>,
+    pub(crate) choices: BTreeMap<AppId, Choices>,
+    pub(crate) fronts: BTreeMap<AppId, Front>,
+    pub(crate) consents: BTreeMap<(AppId, Subject), Consent>,
+    pub(crate) quotas: BTreeMap<AppId, Quota>,
     pub(crate) grants: BTreeMap<AppId, Grant>,
     pub(crate) registrations: BTreeMap<RegistrationId, Registration>,
     pub(crate) runs: BTreeMap<RunId, Run>,
@@ -45,6 +73,20 @@ pub struct Device {
     pub(crate) unconfirmed: BTreeSet<RunId>,
     /// Until then firings wait for the first reading of power.
     pub(crate) power_awaited: Option<Elapsed>,
+    /// When the changes of the network count as one event.
+    pub(crate) network_settles: Option<Elapsed>,
+    /// Pushes offered to an app in the foreground, and until when it may answer.
+    pub(crate) offers: BTreeMap<PushId, Elapsed>,
+    /// Tasks with a debugger.
+    pub(crate) debugged: BTreeSet<(AppId, TaskName)>,
+    /// Devices known to be away.
+    pub(crate) unplugged: BTreeSet<Subject>,
+    /// What sampled runs do.
+    pub(crate) idle: BTreeMap<RunId, Idle>,
+    /// The device shuts down: nothing begins.
+    pub(crate) closing: bool,
+    #[cfg(feature = "sabotage")]
+    pub(crate) sabotage: crate::Sabotage,
     /// The instants of the last event.
     pub(crate) last: Now,
 }
@@ -66,7 +108,13 @@ impl Device {
                 ..DeviceRecord::default()
             },
             policy: Policy::default(),
+            profile: Profile::default(),
             apps: BTreeMap::new(),
+            updates: BTreeMap::new(),
+            choices: BTreeMap::new(),
+            fronts: BTreeMap::new(),
+            consents: BTreeMap::new(),
+            quotas: BTreeMap::new(),
             grants: BTreeMap::new(),
             registrations: BTreeMap::new(),
             runs: BTreeMap::new(),
@@ -81,6 +129,14 @@ impl Device {
             watched: BTreeSet::new(),
             unconfirmed: BTreeSet::new(),
             power_awaited: None,
+            network_settles: None,
+            offers: BTreeMap::new(),
+            debugged: BTreeSet::new(),
+            unplugged: BTreeSet::new(),
+            idle: BTreeMap::new(),
+            closing: false,
+            #[cfg(feature = "sabotage")]
+            sabotage: crate::Sabotage::default(),
             last: Now::default(),
         }
     }
@@ -91,17 +147,50 @@ impl Device {
     }
 
     /// When the host must come back if nothing else happens. An instant that has passed means at once.
+    ///
+    /// Any event is followed by what fell due before it; only [`Event::DeadlineReached`] brings what falls due at
+    /// its very instant, so that events of one instant come before the deadlines on it.
     pub fn deadline(&self) -> Deadline {
-        let tick = self
-            .index
+        let index = &self.index;
+        let tick = index
             .first_due()
             .map(|due| self.ticks().next(due, self.last.elapsed));
-        let lift = self.index.first_lift().map(|(at, _)| at);
+        let settles = self.clock.settling_since.filter(|_| self.intensive_waits());
+        let elapsed = [
+            tick,
+            index.first_lift().map(|(at, _)| at),
+            index.tests.first().map(|(at, _)| *at),
+            index.refills.first().map(|(at, _)| *at),
+            self.power_awaited,
+            self.network_settles,
+            self.offers.values().min().copied(),
+            settles
+                .map(|since| since.after(self.policy.intensive_settle))
+                .filter(|over| *over > self.last.elapsed),
+            if self.closing {
+                None
+            } else {
+                self.next_periodic(self.last)
+            },
+        ];
+        let wall = [
+            index.expiries.first().map(|(at, _)| *at),
+            index.lives.first().map(|(at, _)| *at),
+        ];
         Deadline {
-            running: self.index.first_limit().map(|(at, _)| at),
-            elapsed: [tick, lift, self.power_awaited].into_iter().flatten().min(),
-            wall: self.index.expiries.first().map(|(at, _)| *at),
+            running: index.first_limit().map(|(at, _)| at),
+            elapsed: elapsed.into_iter().flatten().min(),
+            wall: wall.into_iter().flatten().min(),
         }
+    }
+
+    fn intensive_waits(&self) -> bool {
+        let mut agents = self.index.intensives.iter();
+        agents.any(|id| {
+            self.registrations
+                .get(id)
+                .is_some_and(|r| r.latch.is_some())
+        })
     }
 
     /// The policy in force.
@@ -124,9 +213,57 @@ impl Device {
         self.apps.get(id)
     }
 
+    /// What the device is.
+    pub fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
     /// The access of an app; `Unspecified` when it never asked or its grant is stale (ACC-11, AMB-07).
     pub fn access(&self, app: &AppId) -> AccessStatus {
-        access::status(self.grants.get(app), self.apps.get(app))
+        access::status(self, app)
+    }
+
+    /// What the operator chose for an app.
+    pub fn choices(&self, app: &AppId) -> Option<&Choices> {
+        self.choices.get(app)
+    }
+
+    /// Where an app's front client stands.
+    pub fn front(&self, app: &AppId) -> FrontState {
+        self.fronts
+            .get(app)
+            .map_or(FrontState::None, |front| front.state)
+    }
+
+    /// One registration.
+    pub fn registration(&self, id: RegistrationId) -> Option<&Registration> {
+        self.registrations.get(&id)
+    }
+
+    /// Where a registration stands, in one word.
+    pub fn state_of(&self, id: RegistrationId) -> TaskState {
+        let Some(registration) = self.registrations.get(&id) else {
+            return TaskState::Spent;
+        };
+        let scheduling = registration.schedule.as_ref().map(|s| s.scheduling);
+        let running = self.index.run_of(id).is_some();
+        let invalid = self.apps.get(&registration.app).is_none_or(|app| {
+            apps::undeclared(
+                app,
+                registration.entry_point.as_ref(),
+                &registration.trigger,
+            )
+            .is_some()
+        });
+        match scheduling {
+            _ if running => TaskState::Running,
+            Some(Scheduling::Expired) => TaskState::Expired,
+            Some(Scheduling::Aborted | Scheduling::Crashed) => TaskState::Unscheduled,
+            _ if registration.spent => TaskState::Spent,
+            _ if invalid => TaskState::Invalid,
+            _ if waits(registration) => TaskState::Waiting,
+            _ => TaskState::Idle,
+        }
     }
 
     /// All registrations, spent ones included.
@@ -182,7 +319,7 @@ impl Device {
 
     /// Sources wanted now (CND-04), to be watched anew after a restart.
     pub fn interests(&self) -> Vec<Source> {
-        [Source::Power, Source::Network, Source::Session]
+        Source::ALL
             .into_iter()
             .filter(|source| self.index.interested(*source))
             .collect()

@@ -5,8 +5,8 @@
 use crate::admission::{self, Facts, Obstacle, Step, Words};
 use crate::trigger;
 use crate::{
-    AppId, Device, DropReason, Explanation, Now, Registration, TaskName, Trigger, VerdictEntry,
-    WaitReason, Wall, Why, bounds,
+    AppId, Device, DropReason, Explanation, Now, Registration, TaskName, VerdictEntry, WaitReason,
+    Wall, Why, bounds,
 };
 
 impl Device {
@@ -22,7 +22,9 @@ impl Device {
 
     fn explain_one(&self, now: Now, registration: &Registration) -> Explanation {
         let fired = crate::index::waits(registration);
-        let facts = self.facts(now, registration, fired);
+        let head = registration.queue.first();
+        let push = head.and_then(|queued| self.pushes.get(&queued.id));
+        let facts = self.facts(now, registration, fired, push);
         let mut reasons = Vec::new();
         let mut blocked = None;
         for step in admission::closed(&facts) {
@@ -33,18 +35,21 @@ impl Device {
                 Obstacle::Wait(reason) => reasons.push(why(reason, step, &facts)),
             }
         }
-        let first_queued = registration.queue.first().map(|queued| queued.since);
+        let first_queued = head.map(|queued| queued.since);
+        let first_arrived = registration.arrivals.first().map(|arrived| arrived.since);
         let latched = registration.latch.as_ref().map(|latch| latch.since);
         Explanation {
             app: registration.app.clone(),
             task: registration.name.clone(),
             registration: registration.id,
-            waiting_since: latched.or(first_queued),
-            waiting: u64::from(latched.is_some()) + registration.queue.len() as u64,
+            waiting_since: latched.or(first_queued).or(first_arrived),
+            waiting: u64::from(latched.is_some())
+                + (registration.queue.len() + registration.arrivals.len()) as u64,
             running: self.index.run_of(registration.id),
             blocked: blocked.as_ref().map(|(reason, _)| *reason),
             fires: fires(&facts, blocked.as_ref()),
             next: next(&facts),
+            starves: self.starvation(now, registration),
             reasons,
             recent: self.recent(registration),
         }
@@ -89,17 +94,19 @@ fn fires(facts: &Facts<'_>, blocked: Option<&(DropReason, Words)>) -> String {
     if registration.spent {
         return format!("nothing any more: it was to fire {trigger}, and has run");
     }
-    match registration.trigger {
-        Trigger::Timer { one_shot: true, .. } if registration.due.is_none() && !facts.fired => {
+    match trigger::timer::period(&registration.trigger) {
+        Some((_, true)) if registration.due.is_none() && !facts.fired => {
             format!("nothing any more: it was to fire {trigger}, and that firing was dropped")
         }
-        Trigger::Timer { .. } | Trigger::System { .. } | Trigger::Push | Trigger::Application => {
-            trigger
-        }
+        Some(_) | None => trigger,
     }
 }
 
 /// The earliest moment a clock allows: the interval's end for one that waits for it or is not due yet.
 fn next(facts: &Facts<'_>) -> Option<Wall> {
-    crate::limit::interval::opens(facts)
+    let settled = || {
+        let over = crate::limit::settling::over(facts)?;
+        Some(facts.now.wall.after(over.since(facts.now.elapsed)))
+    };
+    crate::limit::interval::opens(facts).or_else(settled)
 }

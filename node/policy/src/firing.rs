@@ -1,50 +1,96 @@
 //! Firings: from arrival through the gates to a start, a wait (latching, CND-03) or a drop.
 //!
-//! Absent here: pushes, which queue instead of latching ([`trigger::push`](crate::trigger::push)).
+//! Absent here: pushes and other payloads, which queue instead of latching ([`trigger::push`](crate::trigger::push),
+//! [`trigger::arrivals`](crate::trigger::arrivals)), and how a run is made ([`start`](crate::start)).
 
 use std::collections::BTreeSet;
 
-use crate::admission::Obstacle;
+use crate::admission::{Judgement, Obstacle};
 use crate::lifecycle::{self, Reception};
+use crate::start::Cause;
 use crate::trigger;
 use crate::turn::Turn;
 use crate::{
-    AppId, DropReason, Effect, Key, Latch, Launch, Policy, QueuedPush, RegistrationId, Run, RunId,
-    RunState, Source, Trigger, Verdict, limit,
+    AppId, Broken, DropReason, Key, Latch, Observation, Policy, Profile, QuotaProfile, Reasons,
+    RegistrationId, TriggerKind, Verdict,
 };
 
 impl Turn<'_> {
-    /// A timer or a system event fires a registration (AMB-12).
+    /// A timer, a schedule or a system event fires a registration (AMB-12).
     pub(crate) fn fire(&mut self, id: RegistrationId) {
         let standing = self.device.standing(id);
-        match lifecycle::receive(standing, lifecycle::Arrival::Bare) {
-            Reception::Admit => drop(self.admit(id)),
-            Reception::Coalesce => self.refuse_firing(id, DropReason::Coalesced),
+        let mut reception = lifecycle::receive(standing, lifecycle::Arrival::Bare);
+        if reception == Reception::Coalesce && self.device.broken(Broken::NeverCoalesces) {
+            self.drop_latch(id, DropReason::Collapsed);
+            reception = Reception::Admit;
+        }
+        match reception {
+            Reception::Admit => {
+                self.observe_task(id, Observation::Triggered);
+                self.admit(id);
+            }
+            Reception::Coalesce => {
+                self.observe_task(id, Observation::Triggered);
+                self.refuse_firing(id, DropReason::Coalesced);
+            }
             Reception::Queue | Reception::CurrentlyRunning | Reception::Ignore => {}
         }
     }
 
     /// Sends a firing through the gates: it runs, waits latched, or is dropped.
-    pub(crate) fn admit(&mut self, id: RegistrationId) -> Option<RunId> {
-        match self.device.obstacle(self.now, id) {
+    pub(crate) fn admit(&mut self, id: RegistrationId) {
+        let Judgement { obstacle, reasons } = self.judge(id);
+        match self.as_decided(obstacle) {
             None => {
-                let run = self.start(id, None);
+                let run = self.start(id, Cause::Bare);
                 self.record(id, Verdict::Ran, run);
-                run
             }
-            Some(Obstacle::Drop(reason)) => {
-                self.refuse_firing(id, reason);
-                None
-            }
+            Some(Obstacle::Drop(reason)) => self.refuse_firing(id, reason),
             Some(Obstacle::Wait(reason)) => {
                 let firing = self.record(id, Verdict::Waiting(reason), None);
                 let latch = Latch {
                     since: self.now.wall,
                     firing,
+                    test: false,
                 };
                 self.edit(id, |registration| registration.latch = Some(latch));
-                None
+                self.tell_waiting(id, reasons, true);
             }
+        }
+    }
+
+    /// A firing that waits for a launch for test, which is decided next.
+    pub(crate) fn latch_for_test(&mut self, id: RegistrationId) {
+        self.observe_task(id, Observation::Triggered);
+        let firing = self.record(id, Verdict::Waiting(crate::WaitReason::Slot), None);
+        let latch = Latch {
+            since: self.now.wall,
+            firing,
+            test: !self.device.broken(Broken::TestWaits),
+        };
+        self.edit(id, |registration| registration.latch = Some(latch));
+    }
+
+    /// What the gates say now. Nothing begins while the device shuts down.
+    pub(crate) fn judge(&self, id: RegistrationId) -> Judgement {
+        let mut judgement = self.device.judge(self.now, id, None);
+        if self.device.closing && judgement.obstacle.is_none() {
+            judgement.obstacle = Some(Obstacle::Wait(crate::WaitReason::Slot));
+        }
+        judgement
+    }
+
+    /// Tells what a firing waits for, when it begins to wait or that has changed.
+    pub(crate) fn tell_waiting(&mut self, id: RegistrationId, reasons: Reasons, begins: bool) {
+        let Some(registration) = self.device.registrations.get(&id) else {
+            return;
+        };
+        let changed = registration.held_by != reasons;
+        if changed {
+            self.edit(id, |registration| registration.held_by = reasons);
+        }
+        if (changed || begins) && !self.device.closing {
+            self.observe_task(id, |task| Observation::Waiting { task, reasons });
         }
     }
 
@@ -58,49 +104,59 @@ impl Turn<'_> {
         let Some(firing) = latch.map(|latch| latch.firing) else {
             return;
         };
-        match self.device.obstacle(self.now, id) {
+        let Judgement { obstacle, reasons } = self.judge(id);
+        match obstacle {
             None => {
-                let run = self.start(id, None);
+                let run = self.start(id, Cause::Bare);
                 self.settle(firing, Verdict::Ran, run);
             }
             Some(Obstacle::Drop(reason)) => self.drop_latch(id, reason.while_waiting()),
-            Some(Obstacle::Wait(reason)) => self.settle(firing, Verdict::Waiting(reason), None),
+            Some(Obstacle::Wait(reason)) => {
+                self.settle(firing, Verdict::Waiting(reason), None);
+                self.tell_waiting(id, reasons, false);
+            }
         }
-    }
-
-    /// Looks again at everything that waits and that a source could let go.
-    pub(crate) fn look_at_those_waiting_on(&mut self, source: Source) {
-        let ids = self.device.index.waiting_on(source);
-        self.look_at_each(&ids);
     }
 
     /// Looks again at everything that waits.
     pub(crate) fn look_at_all(&mut self) {
-        // Power concerns everything that waits.
-        self.look_at_those_waiting_on(Source::Power);
+        let all: BTreeSet<RegistrationId> = crate::Source::ALL
+            .into_iter()
+            .flat_map(|source| self.device.index.waiting_on(source))
+            .collect();
+        self.look_at_each(&all);
     }
 
     /// Looks again at what waits of an app.
     pub(crate) fn look_at_app(&mut self, app: &AppId) {
-        let ids = self.device.index.of_app(app);
+        let ids = self.device.index.of_app(app).into_iter().collect();
         self.look_at_each(&ids);
     }
 
-    fn look_at_each(&mut self, ids: &[RegistrationId]) {
+    /// Looks again at these; resource-intensive agents in the order of their waiting, pushes app by app.
+    pub(crate) fn look_at_each(&mut self, ids: &BTreeSet<RegistrationId>) {
         let mut pushes = BTreeSet::new();
+        let mut intensive = false;
         for &id in ids {
             let Some(registration) = self.device.registrations.get(&id) else {
                 continue;
             };
-            match registration.trigger {
-                Trigger::Push => drop(pushes.insert(registration.app.clone())),
-                Trigger::Timer { .. } | Trigger::System { .. } | Trigger::Application => {
-                    self.look_at(id);
-                }
+            let kind = registration.trigger.kind();
+            if kind == TriggerKind::ResourceIntensive {
+                intensive = true;
+                continue;
+            }
+            match trigger::arrival(kind) {
+                lifecycle::Arrival::Push => drop(pushes.insert(registration.app.clone())),
+                lifecycle::Arrival::Payload => self.look_at_arrivals(id),
+                lifecycle::Arrival::Bare | lifecycle::Arrival::Raised => self.look_at(id),
             }
         }
         for app in &pushes {
             self.look_at_pushes(app);
+        }
+        if intensive {
+            self.look_at_intensives();
         }
     }
 
@@ -108,9 +164,10 @@ impl Turn<'_> {
     pub(crate) fn drop_those_waiting(&mut self, id: RegistrationId, reason: DropReason) {
         self.drop_latch(id, reason);
         self.drop_queue(id, reason);
+        self.drop_arrivals(id, reason);
     }
 
-    fn drop_latch(&mut self, id: RegistrationId, reason: DropReason) {
+    pub(crate) fn drop_latch(&mut self, id: RegistrationId, reason: DropReason) {
         let mut latch = None;
         if self
             .device
@@ -118,7 +175,10 @@ impl Turn<'_> {
             .get(&id)
             .is_some_and(|r| r.latch.is_some())
         {
-            self.edit(id, |registration| latch = registration.latch.take());
+            self.edit(id, |registration| {
+                latch = registration.latch.take();
+                registration.held_by = Reasons::default();
+            });
         }
         if let Some(latch) = latch {
             self.drop_waiting(id, latch.firing, reason);
@@ -128,7 +188,7 @@ impl Turn<'_> {
     /// The interval of a timer that waited for it is over.
     pub(crate) fn lift_intervals(&mut self) {
         while let Some((at, id)) = self.device.index.first_lift() {
-            if at > self.now.elapsed {
+            if at > self.horizon.elapsed {
                 return;
             }
             self.edit(id, |registration| registration.not_before = None);
@@ -136,104 +196,46 @@ impl Turn<'_> {
         }
     }
 
-    /// A new device policy. Runs under way keep the limits they started with (RUN-11).
-    pub(crate) fn policy_changed(&mut self, policy: Policy) {
-        if self.device.policy == policy {
+    /// What the device is. Runs under way keep the limits they started with (RUN-11).
+    pub(crate) fn profile_changed(&mut self, profile: Profile) {
+        if self.device.profile == profile {
             return;
         }
-        self.device.policy = policy;
-        self.touch(Key::Policy);
-        self.saver_may_have_changed();
+        self.device.profile = profile;
+        self.touch(Key::Profile);
+        self.warn_of_periodic_agents();
         self.look_at_all();
     }
 
-    /// Starts a run; the gates have been asked. Clears the latch or takes the push from the queue, and spends
-    /// a one-shot (AMB-35).
-    pub(crate) fn start(&mut self, id: RegistrationId, push: Option<&QueuedPush>) -> Option<RunId> {
-        let run = self.run_for(id, push)?;
-        let (number, body) = (run.number, self.body(push));
-        let earliest_next = self.now.elapsed.after(self.device.policy.timer_floor);
-        self.edit(id, |registration| {
-            registration.runs = number;
-            registration.latch = None;
-            registration
-                .queue
-                .retain(|queued| Some(&queued.id) != push.map(|push| &push.id));
-            registration.spent = trigger::one_shot(registration.trigger);
-            registration.not_before = match registration.trigger {
-                Trigger::Timer {
-                    one_shot: false, ..
-                } => Some(earliest_next),
-                Trigger::Timer { one_shot: true, .. }
-                | Trigger::System { .. }
-                | Trigger::Push
-                | Trigger::Application => None,
-            };
-        });
-        self.device.clock.next_run += 1;
-        self.touch(Key::Run(run.id));
-        let launch = self.launch(&run, body);
-        let started = run.id;
-        self.around_run(id, |device| {
-            device.index.add_run(&run);
-            device.runs.insert(run.id, run);
-        });
-        if let Some(launch) = launch {
-            self.effect(Effect::Launch(Box::new(launch)));
+    /// A new device policy. Runs under way keep the limits they started with (RUN-11). The fleet's documents come
+    /// before the node's own configuration, which is generation 0; an older one is never applied.
+    pub(crate) fn policy_changed(&mut self, generation: u64, policy: Policy) {
+        let in_force = self.device.clock.policy_generation;
+        if generation < in_force || generation == in_force && generation > 0 {
+            self.pass_over(format!(
+                "policy generation {generation} is not newer than {in_force}, which is in force"
+            ));
+            return;
         }
-        Some(started)
-    }
-
-    fn run_for(&self, id: RegistrationId, push: Option<&QueuedPush>) -> Option<Run> {
-        let device = &*self.device;
-        let registration = device.registrations.get(&id)?;
-        let app = device.apps.get(&registration.app);
-        let agent = app.and_then(|app| {
-            app.agents
-                .iter()
-                .find(|agent| agent.entry_point == registration.entry_point)
-        });
-        let limits = limit::time::limits(
-            registration.trigger,
-            &device.policy,
-            agent,
-            self.now.running,
-        );
-        Some(Run {
-            id: RunId(device.clock.next_run),
-            registration: id,
-            app: registration.app.clone(),
-            task: registration.name.clone(),
-            entry_point: registration.entry_point.clone(),
-            number: registration.runs.saturating_add(1),
-            state: RunState::Starting,
-            started: self.now.wall,
-            started_running: self.now.running,
-            cancel_at: Some(limits.cancel_at),
-            kill_at: Some(limits.kill_at),
-            cancel_reason: None,
-            said: None,
-            progress: None,
-            push: push.map(|push| push.id.clone()),
-            attempt: push.map_or(1, |push| push.attempt),
-            memory: limit::memory::cap(&device.policy, agent),
-        })
-    }
-
-    fn launch(&self, run: &Run, push: Option<crate::Push>) -> Option<Launch> {
-        Some(Launch {
-            run: run.id,
-            registration: run.registration,
-            app: run.app.clone(),
-            task: run.task.clone(),
-            entry_point: run.entry_point.clone(),
-            number: run.number,
-            trigger: self.device.registrations.get(&run.registration)?.trigger,
-            push,
-            attempt: run.attempt,
-            memory: run.memory,
-            cancel_at: run.cancel_at,
-            kill_at: run.kill_at,
-        })
+        if generation != in_force {
+            self.device.clock.policy_generation = generation;
+            self.touch(Key::Device);
+        }
+        if self.device.policy == policy {
+            return;
+        }
+        let rationed = self.device.policy.quota_profile;
+        self.device.policy = policy;
+        self.touch(Key::Policy);
+        if self.device.policy.quota_profile == QuotaProfile::PerActivation
+            && rationed != QuotaProfile::PerActivation
+        {
+            self.drop_quotas();
+        }
+        self.cancel_denied();
+        self.saver_may_have_changed();
+        self.stretch_may_have_changed();
+        self.warn_of_periodic_agents();
+        self.look_at_all();
     }
 }

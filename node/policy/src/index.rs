@@ -5,12 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::condition;
-use crate::limit;
+use crate::admission::ORDER;
+use crate::schedule::expiry::end_of_life;
 use crate::trigger::{self, Route, push::Holders};
 use crate::{
-    AppId, Device, Elapsed, FinishedRun, Push, PushId, Registration, RegistrationId, Run, RunId,
-    RunState, Running, SeenPush, Source, Wall,
+    App, AppId, Device, Elapsed, FinishedRun, Push, PushId, Quota, Registration, RegistrationId,
+    Run, RunId, RunState, Running, ScheduledKind, SeenPush, Source, TaskType, Trigger, TriggerKind,
+    Wall,
 };
 
 /// The ways to find registrations, runs and pushes.
@@ -18,20 +19,37 @@ use crate::{
 pub(crate) struct Index {
     apps: Many<AppId, RegistrationId>,
     routes: Many<Route, RegistrationId>,
+    /// Timers by their due time.
     dues: BTreeSet<(Elapsed, RegistrationId)>,
+    /// Periodic agents that are to come due, by the middle of their window.
+    pub(crate) periodics: BTreeSet<(Elapsed, RegistrationId)>,
+    /// All periodic agents.
+    pub(crate) periodic_agents: BTreeSet<RegistrationId>,
+    /// All resource-intensive agents.
+    pub(crate) intensives: BTreeSet<RegistrationId>,
+    /// Launches for test to come.
+    pub(crate) tests: BTreeSet<(Elapsed, RegistrationId)>,
+    /// Ends of lives to come.
+    pub(crate) lives: BTreeSet<(Wall, RegistrationId)>,
     /// Those that wait, by the sources whose readings could let them go.
     waiting: Many<Source, RegistrationId>,
     /// Those that wait and may not start before.
     lifts: BTreeSet<(Elapsed, RegistrationId)>,
     /// Sources that someone is interested in.
     interests: Many<Source, RegistrationId>,
+    /// Apps whose agent could be scheduled: its conditions have to be known for how long they hold.
+    agents: BTreeSet<AppId>,
     /// Those whose run is cancelled when a condition is lost.
     losses: Many<Source, RegistrationId>,
-    run_of: BTreeMap<RegistrationId, RunId>,
+    runs_of: Many<RegistrationId, RunId>,
     app_runs: Many<AppId, RunId>,
     push_runs: Many<AppId, RunId>,
+    agent_runs: Many<AppId, RunId>,
+    pub(crate) intensive_runs: BTreeSet<RunId>,
+    servicing_runs: BTreeSet<RunId>,
     limits: BTreeSet<(Running, RunId)>,
     holders: BTreeMap<PushId, Holders>,
+    pub(crate) refills: BTreeSet<(Elapsed, AppId)>,
     pub(crate) expiries: BTreeSet<(Wall, PushId)>,
     pub(crate) forgets: BTreeSet<(Wall, PushId)>,
     pub(crate) ended: BTreeSet<(Wall, RunId)>,
@@ -70,18 +88,21 @@ impl<K: Ord, V: Ord + Copy> Many<K, V> {
     }
 }
 
-const SOURCES: [Source; 3] = [Source::Power, Source::Network, Source::Session];
-
 impl Index {
     /// The index of a state.
     pub(crate) fn build(device: &Device) -> Self {
         let mut index = Self::default();
+        device.apps.values().for_each(|app| index.add_app(app));
         device.runs.values().for_each(|run| index.add_run(run));
         device
             .registrations
             .values()
             .for_each(|r| index.add(r, &device.pushes));
         device.seen.values().for_each(|seen| index.add_seen(seen));
+        device
+            .quotas
+            .values()
+            .for_each(|quota| index.add_quota(quota));
         device
             .finished
             .values()
@@ -96,21 +117,16 @@ impl Index {
         if let Some(route) = trigger::route(registration) {
             self.routes.insert(route, id);
         }
-        if let Some(due) = registration.due {
-            self.dues.insert((due, id));
+        self.add_schedule(registration);
+        let by_source = self.by_source(registration);
+        for source in by_source.waiting.iter() {
+            self.waiting.insert(source, id);
         }
-        let running = self.run_of.contains_key(&id);
-        for source in SOURCES {
-            let conditional = conditional_on(registration, source);
-            if waits(registration) && (conditional || source == Source::Power) {
-                self.waiting.insert(source, id);
-            }
-            if interested(registration, running, source) {
-                self.interests.insert(source, id);
-            }
-            if running && registration.cancel_on_condition_loss && conditional {
-                self.losses.insert(source, id);
-            }
+        for source in by_source.interests.iter() {
+            self.interests.insert(source, id);
+        }
+        for source in by_source.losses.iter() {
+            self.losses.insert(source, id);
         }
         if let Some(at) = registration.not_before.filter(|_| waits(registration)) {
             self.lifts.insert((at, id));
@@ -127,6 +143,47 @@ impl Index {
         }
     }
 
+    /// By which sources a registration is found: the same when it is taken in and when it is taken out.
+    fn by_source(&self, registration: &Registration) -> BySource {
+        let running = self.runs_of.first(&registration.id).is_some();
+        let guards = running && registration.cancel_on_condition_loss;
+        let mut found = BySource {
+            interests: interests(registration, running),
+            ..BySource::default()
+        };
+        if waits(registration) {
+            found.waiting = sources(registration);
+        }
+        if guards {
+            found.losses = conditional_on(registration);
+        }
+        found
+    }
+
+    fn add_schedule(&mut self, registration: &Registration) {
+        let id = registration.id;
+        match (&registration.trigger, registration.due) {
+            (Trigger::Periodic, Some(due)) if registration.latch.is_none() => {
+                self.periodics.insert((due, id));
+            }
+            (Trigger::Periodic, _) | (_, None) => {}
+            (_, Some(due)) => {
+                self.dues.insert((due, id));
+            }
+        }
+        match registration.trigger.kind().scheduled() {
+            Some(ScheduledKind::Periodic) => drop(self.periodic_agents.insert(id)),
+            Some(ScheduledKind::ResourceIntensive) => drop(self.intensives.insert(id)),
+            None => {}
+        }
+        if let Some(at) = registration.schedule.as_ref().and_then(|s| s.test) {
+            self.tests.insert((at, id));
+        }
+        if let Some(expires) = end_of_life(registration) {
+            self.lives.insert((expires, id));
+        }
+    }
+
     /// Takes a registration out, as it was taken in.
     pub(crate) fn remove(&mut self, registration: &Registration, pushes: &BTreeMap<PushId, Push>) {
         let id = registration.id;
@@ -136,10 +193,24 @@ impl Index {
         }
         if let Some(due) = registration.due {
             self.dues.remove(&(due, id));
+            self.periodics.remove(&(due, id));
         }
-        for source in SOURCES {
+        if let Some(schedule) = &registration.schedule {
+            self.periodic_agents.remove(&id);
+            self.intensives.remove(&id);
+            self.lives.remove(&(schedule.expires, id));
+            if let Some(at) = schedule.test {
+                self.tests.remove(&(at, id));
+            }
+        }
+        let by_source = self.by_source(registration);
+        for source in by_source.waiting.iter() {
             self.waiting.remove(&source, id);
+        }
+        for source in by_source.interests.iter() {
             self.interests.remove(&source, id);
+        }
+        for source in by_source.losses.iter() {
             self.losses.remove(&source, id);
         }
         if let Some(at) = registration.not_before {
@@ -159,7 +230,7 @@ impl Index {
 
     /// Takes a run in. Its registration is taken out before and in again after.
     pub(crate) fn add_run(&mut self, run: &Run) {
-        self.run_of.insert(run.registration, run.id);
+        self.runs_of.insert(run.registration, run.id);
         self.app_runs.insert(run.app.clone(), run.id);
         if let Some(push) = &run.push {
             self.push_runs.insert(run.app.clone(), run.id);
@@ -169,6 +240,15 @@ impl Index {
                 .running
                 .insert(run.id);
         }
+        if run.kind.is_scheduled() {
+            self.agent_runs.insert(run.app.clone(), run.id);
+        }
+        if run.kind == TriggerKind::ResourceIntensive {
+            self.intensive_runs.insert(run.id);
+        }
+        if run.kind == TriggerKind::DeviceServicing {
+            self.servicing_runs.insert(run.id);
+        }
         if let Some(at) = next_limit(run) {
             self.limits.insert((at, run.id));
         }
@@ -176,19 +256,39 @@ impl Index {
 
     /// Takes a run out, as it was taken in.
     pub(crate) fn remove_run(&mut self, run: &Run) {
-        self.run_of.remove(&run.registration);
+        self.runs_of.remove(&run.registration, run.id);
         self.app_runs.remove(&run.app, run.id);
         if let Some(push) = &run.push {
             self.push_runs.remove(&run.app, run.id);
             self.let_go(push, |holders| holders.running.remove(&run.id));
         }
+        self.agent_runs.remove(&run.app, run.id);
+        self.intensive_runs.remove(&run.id);
+        self.servicing_runs.remove(&run.id);
         if let Some(at) = next_limit(run) {
             self.limits.remove(&(at, run.id));
         }
     }
 
+    /// Takes an app in.
+    pub(crate) fn add_app(&mut self, app: &App) {
+        if app.declared_for(TaskType::Scheduled).is_some() {
+            self.agents.insert(app.id.clone());
+        } else {
+            self.agents.remove(&app.id);
+        }
+    }
+
+    pub(crate) fn remove_app(&mut self, app: &AppId) {
+        self.agents.remove(app);
+    }
+
     pub(crate) fn add_seen(&mut self, seen: &SeenPush) {
         self.forgets.insert((seen.forget, seen.id.clone()));
+    }
+
+    pub(crate) fn add_quota(&mut self, quota: &Quota) {
+        self.refills.insert((quota.refill, quota.app.clone()));
     }
 
     pub(crate) fn add_finished(&mut self, run: &FinishedRun) {
@@ -220,9 +320,19 @@ impl Index {
         self.dues.range(..=last).map(|(_, id)| *id).collect()
     }
 
-    /// The earliest due time.
+    /// The earliest due time of a timer.
     pub(crate) fn first_due(&self) -> Option<Elapsed> {
         self.dues.first().map(|(due, _)| *due)
+    }
+
+    /// Timers in the order of their due times.
+    pub(crate) fn first_dues(&self) -> impl Iterator<Item = &(Elapsed, RegistrationId)> {
+        self.dues.iter()
+    }
+
+    /// Whether a periodic agent is still to come due.
+    pub(crate) fn periodic_waits_for_due(&self, id: RegistrationId) -> bool {
+        self.periodics.iter().any(|(_, periodic)| *periodic == id)
     }
 
     /// When the first registration that waits for its interval may start.
@@ -230,27 +340,36 @@ impl Index {
         self.lifts.first().copied()
     }
 
-    /// Those that wait and whose fate this source could change. Power concerns them all.
+    /// Those that wait and whose fate this source could change.
     pub(crate) fn waiting_on(&self, source: Source) -> Vec<RegistrationId> {
         self.waiting.list(&source)
     }
 
-    /// Whether anyone is interested in a source. Power also concerns runs whose registration is gone.
+    /// Whether anyone is interested in a source. Power and standby also concern runs whose registration is gone.
     pub(crate) fn interested(&self, source: Source) -> bool {
-        let runs = source == Source::Power && !self.app_runs.0.is_empty();
-        runs || self.interests.0.contains_key(&source)
+        let running = !self.app_runs.0.is_empty();
+        let everybody = match source {
+            Source::Power | Source::Screen => running || !self.agents.is_empty(),
+            Source::Network | Source::Telephony => !self.agents.is_empty(),
+            Source::Session | Source::Zone | Source::Pressure => false,
+        };
+        everybody || self.interests.0.contains_key(&source)
     }
 
     /// Runs that are cancelled when a condition on this source is lost.
     pub(crate) fn runs_watching(&self, source: Source) -> Vec<RunId> {
         let runs = self.losses.list(&source).into_iter();
-        runs.filter_map(|id| self.run_of.get(&id).copied())
-            .collect()
+        runs.flat_map(|id| self.runs_of.list(&id)).collect()
     }
 
-    /// The run of a registration.
+    /// A run of a registration.
     pub(crate) fn run_of(&self, id: RegistrationId) -> Option<RunId> {
-        self.run_of.get(&id).copied()
+        self.runs_of.first(&id)
+    }
+
+    /// All runs of a registration; more than one only with multiple instances.
+    pub(crate) fn all_runs_of(&self, id: RegistrationId) -> Vec<RunId> {
+        self.runs_of.list(&id)
     }
 
     /// Runs of an app.
@@ -261,6 +380,21 @@ impl Index {
     /// The push run of an app.
     pub(crate) fn push_run(&self, app: &AppId) -> Option<RunId> {
         self.push_runs.first(app)
+    }
+
+    /// The run of an app's scheduled agent.
+    pub(crate) fn agent_run(&self, app: &AppId) -> Option<RunId> {
+        self.agent_runs.first(app)
+    }
+
+    /// The resource-intensive run of the device.
+    pub(crate) fn intensive_run(&self) -> Option<RunId> {
+        self.intensive_runs.first().copied()
+    }
+
+    /// The servicing run of the device.
+    pub(crate) fn servicing_run(&self) -> Option<RunId> {
+        self.servicing_runs.first().copied()
     }
 
     /// The earliest limit of a run.
@@ -276,7 +410,9 @@ impl Index {
 
 /// Whether a firing of it waits.
 pub(crate) fn waits(registration: &Registration) -> bool {
-    registration.latch.is_some() || !registration.queue.is_empty()
+    registration.latch.is_some()
+        || !registration.queue.is_empty()
+        || !registration.arrivals.is_empty()
 }
 
 /// The next limit of a run, which the host has to come back for.
@@ -291,37 +427,71 @@ fn next_limit(run: &Run) -> Option<Running> {
     }
 }
 
-fn conditional_on(registration: &Registration, source: Source) -> bool {
-    let mut conditions = registration.conditions.iter();
-    conditions.any(|c| condition::predicate(*c).quantity.source() == source)
+/// A set of sources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Sources(u8);
+
+impl Sources {
+    fn insert(&mut self, sources: &[Source]) {
+        for source in sources {
+            self.0 |= 1 << *source as u8;
+        }
+    }
+
+    fn iter(self) -> impl Iterator<Item = Source> {
+        Source::ALL
+            .into_iter()
+            .filter(move |source| self.0 & (1 << *source as u8) != 0)
+    }
+}
+
+/// See [`Index::by_source`].
+#[derive(Debug, Clone, Copy, Default)]
+struct BySource {
+    waiting: Sources,
+    interests: Sources,
+    losses: Sources,
+}
+
+/// Whose readings could let a firing go: those of every gate that concerns it.
+fn sources(registration: &Registration) -> Sources {
+    let kind = registration.trigger.kind();
+    let mut sources = Sources::default();
+    for step in &ORDER {
+        if step.concerns(kind, &registration.conditions) {
+            sources.insert(step.sources());
+        }
+    }
+    if kind == TriggerKind::Push {
+        // PSH-20 looks at the screen too.
+        sources.insert(&[Source::Screen]);
+    }
+    sources
+}
+
+fn conditional_on(registration: &Registration) -> Sources {
+    let mut sources = Sources::default();
+    for condition in &registration.conditions {
+        sources.insert(crate::condition::predicate(*condition).sources);
+    }
+    sources
 }
 
 /// CND-04. Sources are watched while a registration stands that could need them, not only while a firing
 /// waits: a reading that is there when the trigger fires saves the wait for a watcher, and an event-driven
 /// watcher costs nothing while nothing changes. Power is everybody's, because Battery Saver has to be known
 /// before a start (RES-09).
-fn interested(registration: &Registration, running: bool, source: Source) -> bool {
-    let stands = !registration.spent;
-    let guards = running && registration.cancel_on_condition_loss;
-    match source {
-        Source::Power => stands || running,
-        Source::Network | Source::Session => {
-            let fires = stands && trigger::source(registration.trigger) == Some(source);
-            fires || (stands || guards) && conditional_on(registration, source)
+fn interests(registration: &Registration, running: bool) -> Sources {
+    let mut interests = Sources::default();
+    if !registration.spent {
+        interests = sources(registration);
+        interests.insert(trigger::sources(&registration.trigger));
+    }
+    if running {
+        interests.insert(&[Source::Power]);
+        if registration.cancel_on_condition_loss {
+            interests.0 |= conditional_on(registration).0;
         }
     }
-}
-
-impl Device {
-    /// The run that holds the place a registration needs (RUN-23; PSH-12 for pushes).
-    pub(crate) fn holder(&self, registration: &Registration) -> Option<&Run> {
-        let own = self.index.run_of(registration.id);
-        let run = own.or_else(|| {
-            let serial = limit::slot::serial_by_app(registration.trigger);
-            serial
-                .then(|| self.index.push_run(&registration.app))
-                .flatten()
-        });
-        self.runs.get(&run?)
-    }
+    interests
 }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::index::{Index, waits};
-use crate::{Device, Hop, RunState, Source, Verdict, bounds};
+use crate::{Device, RunState, Source, Verdict, bounds};
 
 /// A predicate that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -175,11 +175,9 @@ fn undecided_pushes_have_a_holder(device: &Device) -> Option<String> {
 
 fn at_most_one_terminal_receipt(device: &Device) -> Option<String> {
     let mut seen = BTreeSet::new();
-    let terminal = |hop: &Hop| match hop {
-        Hop::Delivered | Hop::Started { .. } => false,
-        Hop::Finished { .. } | Hop::Expired | Hop::Dropped { .. } => true,
-    };
-    let mut terminals = device.receipts().filter(|receipt| terminal(&receipt.hop));
+    let mut terminals = device
+        .receipts()
+        .filter(|receipt| receipt.hop.is_terminal());
     let wrong = terminals
         .find(|receipt| !seen.insert(&receipt.push) || device.pushes.contains_key(&receipt.push));
     wrong.map(|receipt| format!("the push {} is decided twice or not yet", receipt.push))

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::turn::Turn;
 use crate::{
-    AppId, Count, DropReason, Effect, Key, Notice, RegistrationId, RunId, TaskName, Verdict,
-    VerdictEntry, bounds,
+    AppId, Count, DropReason, Effect, Key, Notice, Observation, RegistrationId, RunId, Task,
+    TaskName, Verdict, VerdictEntry, bounds,
 };
 
 /// The sums and the newest verdicts.
@@ -209,6 +209,11 @@ impl Turn<'_> {
             return;
         };
         let (app, task) = (registration.app.clone(), registration.name.clone());
+        let observed = Task::of(registration);
+        self.observe(Observation::Dropped {
+            task: observed,
+            reason,
+        });
         self.effect(Effect::Notify {
             app,
             notice: Notice::Dropped { task, reason },

@@ -41,26 +41,39 @@ mod admission;
 mod apps;
 mod boot;
 pub mod bounds;
+mod broken;
+mod choices;
 mod condition;
 mod device;
 mod explain;
 mod firing;
+mod front;
 mod index;
 pub mod invariants;
 mod ledger;
 mod lifecycle;
 mod limit;
 pub mod model;
+mod observe;
 mod outcome;
 mod readings;
+mod reconcile;
 mod records;
 mod register;
 mod runs;
+mod schedule;
+mod start;
+mod starvation;
 #[cfg(test)]
 #[expect(clippy::wildcard_enum_match_arm, reason = "a test decides nothing")]
 mod test;
 mod trigger;
 mod turn;
+mod update;
 
-pub use device::Device;
+pub use broken::Broken;
+#[cfg(feature = "sabotage")]
+pub use broken::Sabotage;
+pub use device::{Device, TaskState};
 pub use model::*;
+pub use starvation::{Blocker, Proposal, Starvation};

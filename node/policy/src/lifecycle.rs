@@ -2,7 +2,7 @@
 //!
 //! Nothing here looks at time, readings or grants: those are the gates of [`admission`](crate::admission).
 
-use crate::RunState;
+use crate::{RunState, UpdateStage};
 
 /// Where a registration stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,8 +24,10 @@ pub(crate) enum Standing {
 pub(crate) enum Arrival {
     /// A timer or a system event: it carries nothing.
     Bare,
-    /// A push: it carries a payload.
+    /// It carries something to tell.
     Payload,
+    /// A push: as a payload, in the order of its app.
+    Push,
     /// The app asks for it itself and waits for the answer.
     Raised,
 }
@@ -51,19 +53,19 @@ pub(crate) const fn receive(standing: Standing, arrival: Arrival) -> Reception {
     use {Arrival as A, Reception as R, Standing as S};
     match (standing, arrival) {
         (S::Idle, A::Bare) => R::Admit,
-        (S::Idle, A::Payload) => R::Queue,
+        (S::Idle, A::Payload | A::Push) => R::Queue,
         (S::Idle, A::Raised) => R::Admit,
         (S::Waiting, A::Bare) => R::Coalesce,
-        (S::Waiting, A::Payload) => R::Queue,
+        (S::Waiting, A::Payload | A::Push) => R::Queue,
         (S::Waiting, A::Raised) => R::CurrentlyRunning,
         (S::Running, A::Bare) => R::Admit,
-        (S::Running, A::Payload) => R::Queue,
+        (S::Running, A::Payload | A::Push) => R::Queue,
         (S::Running, A::Raised) => R::CurrentlyRunning,
         (S::RunningAndWaiting, A::Bare) => R::Coalesce,
-        (S::RunningAndWaiting, A::Payload) => R::Queue,
+        (S::RunningAndWaiting, A::Payload | A::Push) => R::Queue,
         (S::RunningAndWaiting, A::Raised) => R::CurrentlyRunning,
         (S::Spent, A::Bare) => R::Ignore,
-        (S::Spent, A::Payload) => R::Ignore,
+        (S::Spent, A::Payload | A::Push) => R::Ignore,
         (S::Spent, A::Raised) => R::Ignore,
     }
 }
@@ -109,12 +111,59 @@ pub(crate) const fn advance(state: RunState, event: RunEvent) -> Move {
     }
 }
 
+/// What happens to an app that is being updated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UpdateEvent {
+    /// A run of it ended.
+    RunEnded,
+    /// Its update task ended.
+    TaskEnded,
+}
+
+/// How an update goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UpdateMove {
+    /// The version changes if nothing runs any more.
+    Drain,
+    /// It is over: those that asked to hear of it do.
+    Finish,
+    /// Nothing.
+    Stay,
+}
+
+/// MNG-09: drained, then the update task, then the event.
+pub(crate) const fn update_moves(stage: UpdateStage, event: UpdateEvent) -> UpdateMove {
+    use {UpdateEvent as E, UpdateMove as M, UpdateStage as S};
+    match (stage, event) {
+        (S::Draining, E::RunEnded) => M::Drain,
+        (S::Draining, E::TaskEnded) => M::Drain,
+        (S::Running, E::RunEnded) => M::Stay,
+        (S::Running, E::TaskEnded) => M::Finish,
+    }
+}
+
 impl RunState {
     /// Ordered and not yet confirmed.
     pub(crate) const fn is_starting(self) -> bool {
         match self {
             Self::Starting => true,
             Self::Running | Self::Cancelling | Self::Killing => false,
+        }
+    }
+
+    /// Asked to end, one way or the other.
+    pub(crate) const fn is_ending(self) -> bool {
+        match self {
+            Self::Cancelling | Self::Killing => true,
+            Self::Starting | Self::Running => false,
+        }
+    }
+
+    /// Its kill has not been ordered.
+    pub(crate) const fn is_alive(self) -> bool {
+        match self {
+            Self::Starting | Self::Running | Self::Cancelling => true,
+            Self::Killing => false,
         }
     }
 }
@@ -136,7 +185,12 @@ mod tests {
             Standing::RunningAndWaiting,
             Standing::Spent,
         ] {
-            for arrival in [Arrival::Bare, Arrival::Payload, Arrival::Raised] {
+            for arrival in [
+                Arrival::Bare,
+                Arrival::Payload,
+                Arrival::Push,
+                Arrival::Raised,
+            ] {
                 let reception = receive(standing, arrival);
                 writeln!(
                     text,
@@ -158,6 +212,12 @@ mod tests {
                     advance(state, event)
                 )
                 .unwrap();
+            }
+        }
+        for stage in [UpdateStage::Draining, UpdateStage::Running] {
+            for event in [UpdateEvent::RunEnded, UpdateEvent::TaskEnded] {
+                let moves = update_moves(stage, event);
+                writeln!(text, "update {stage:?} + {event:?} -> {moves:?}").unwrap();
             }
         }
         insta::assert_snapshot!(text);

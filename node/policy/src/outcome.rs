@@ -1,21 +1,24 @@
 //! How a run counts when it is over (rule book, 4e).
 
-use crate::{Exit, Outcome, Run, RunState, Said};
+use crate::{Exit, Outcome, Run, RunState, Said, Termination};
 
 /// The exit status by which a plain command says that it could not do its work (rule book 0a).
 const ABORT_STATUS: u8 = 75;
 
-/// The outcome of a run of a trigger task.
+/// The outcome of a run.
 ///
 /// The first that applies:
 /// 1. never started: `NotStarted`; lost by the node: what it had said, else `Lost` (rule book 0a, *Delivery*:
 ///    work declared done is not done again);
-/// 2. the machine ordered its kill: `Hung` (RUN-12). The order counts, not the signal;
-/// 3. it was asked to cancel: `Cancelled`, however it ended;
-/// 4. it passed its memory cap: `MemoryQuotaExceeded` (RES-04);
-/// 5. it said `Completed` or `Aborted`: that. What its processes do afterwards is in the exit;
-/// 6. status 0: `Completed` (also without a word: a trigger task's code returned); status 75: `Aborted`;
-/// 7. anything else: `UnhandledException` (RUN-21).
+/// 2. the device ended it without asking (4e): `ExecutionTimeExceeded` for its time, else `Terminated`;
+/// 3. the machine ordered its kill after the grace: `Hung` (RUN-12). The order counts, not the signal;
+/// 4. it was asked to cancel: `Cancelled`, however it ended;
+/// 5. the whole device was short of memory: `Terminated` (RUN-14);
+/// 6. it passed its memory cap: `MemoryQuotaExceeded` (RES-04, RES-05);
+/// 7. it said `Completed` or `Aborted`: that. What its processes do afterwards is in the exit;
+/// 8. status 0: `Completed` for a trigger task, whose code returned; a scheduled agent has to say so, else it is an
+///    `UnhandledException` (RUN-44). Status 75: `Aborted`;
+/// 9. anything else: `UnhandledException` (RUN-21).
 pub(crate) fn outcome(run: &Run, exit: &Exit) -> Outcome {
     let said = match &run.said {
         None => None,
@@ -25,20 +28,48 @@ pub(crate) fn outcome(run: &Run, exit: &Exit) -> Outcome {
     match exit {
         Exit::LaunchFailed { .. } => return Outcome::NotStarted,
         Exit::Lost => return said.unwrap_or(Outcome::Lost),
-        Exit::Status(_) | Exit::Signal(_) | Exit::MemoryExceeded => {}
+        Exit::Status(_) | Exit::Signal(_) | Exit::MemoryExceeded | Exit::SystemMemory => {}
     }
     match run.state {
-        RunState::Killing => return Outcome::Hung,
+        RunState::Killing => {
+            return match run.termination {
+                Some(Termination::Time) => Outcome::ExecutionTimeExceeded,
+                Some(_) => Outcome::Terminated,
+                None => Outcome::Hung,
+            };
+        }
         RunState::Cancelling => return Outcome::Cancelled,
         RunState::Starting | RunState::Running => {}
     }
+    let silent = if run.kind.is_scheduled() {
+        Outcome::UnhandledException
+    } else {
+        Outcome::Completed
+    };
     match exit {
+        Exit::SystemMemory => Outcome::Terminated,
         Exit::MemoryExceeded => Outcome::MemoryQuotaExceeded,
-        Exit::Status(0) => said.unwrap_or(Outcome::Completed),
+        Exit::Status(0) => said.unwrap_or(silent),
         Exit::Status(ABORT_STATUS) => said.unwrap_or(Outcome::Aborted),
         Exit::Status(_) | Exit::Signal(_) => said.unwrap_or(Outcome::UnhandledException),
         Exit::LaunchFailed { .. } => Outcome::NotStarted,
         Exit::Lost => Outcome::Lost,
+    }
+}
+
+/// Why the device ended a run without asking it; absent where it did not.
+pub(crate) fn termination(run: &Run, outcome: Outcome) -> Option<Termination> {
+    match outcome {
+        Outcome::Terminated => run.termination.or(Some(Termination::SystemMemory)),
+        Outcome::ExecutionTimeExceeded => run.termination,
+        Outcome::Completed
+        | Outcome::Aborted
+        | Outcome::Cancelled
+        | Outcome::Hung
+        | Outcome::MemoryQuotaExceeded
+        | Outcome::UnhandledException
+        | Outcome::Lost
+        | Outcome::NotStarted => None,
     }
 }
 
@@ -57,7 +88,11 @@ pub(crate) fn message(run: &Run, exit: &Exit, outcome: Outcome) -> Option<String
             Some(cap) => format!("it passed its memory cap of {} bytes and was killed", cap.0),
             None => "the system ran out of memory and killed it".to_owned(),
         },
-        Outcome::UnhandledException => format!("it ended with {}", ended_with(exit)),
+        Outcome::ExecutionTimeExceeded => "its time was over and it was ended".to_owned(),
+        Outcome::UnhandledException => match (run.kind.is_scheduled(), exit) {
+            (true, Exit::Status(0)) => "it ended without saying that its work is done".to_owned(),
+            _ => format!("it ended with {}", ended_with(exit)),
+        },
         Outcome::Lost => "the node lost it: nobody held it when the daemon came back".to_owned(),
         Outcome::NotStarted => ended_with(exit),
     };
@@ -68,7 +103,7 @@ fn ended_with(exit: &Exit) -> String {
     match exit {
         Exit::Status(status) => format!("exit status {status}"),
         Exit::Signal(signal) => format!("signal {signal}"),
-        Exit::MemoryExceeded => "a kill for memory".to_owned(),
+        Exit::MemoryExceeded | Exit::SystemMemory => "a kill for memory".to_owned(),
         Exit::LaunchFailed { message } => message.clone(),
         Exit::Lost => "no trace".to_owned(),
     }
@@ -80,7 +115,11 @@ pub(crate) fn bounded(exit: Exit) -> Exit {
         Exit::LaunchFailed { message } => Exit::LaunchFailed {
             message: cut(&message, crate::bounds::MESSAGE).to_owned(),
         },
-        Exit::Status(_) | Exit::Signal(_) | Exit::MemoryExceeded | Exit::Lost => exit,
+        Exit::Status(_)
+        | Exit::Signal(_)
+        | Exit::MemoryExceeded
+        | Exit::SystemMemory
+        | Exit::Lost => exit,
     }
 }
 

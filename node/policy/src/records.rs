@@ -18,6 +18,15 @@ impl Device {
         match record {
             Record::Device(clock) => self.clock = clock,
             Record::Policy(policy) => self.policy = policy,
+            Record::Profile(profile) => self.profile = profile,
+            Record::Update(update) => drop(self.updates.insert(update.app.clone(), update)),
+            Record::Choices(choices) => drop(self.choices.insert(choices.app.clone(), choices)),
+            Record::Front(front) => drop(self.fronts.insert(front.app.clone(), front)),
+            Record::Consent(consent) => {
+                let key = (consent.app.clone(), consent.device.clone());
+                self.consents.insert(key, consent);
+            }
+            Record::Quota(quota) => drop(self.quotas.insert(quota.app.clone(), quota)),
             Record::App(app) => drop(self.apps.insert(app.id.clone(), app)),
             Record::Grant(grant) => drop(self.grants.insert(grant.app.clone(), grant)),
             Record::Registration(r) => drop(self.registrations.insert(r.id, r)),
@@ -31,12 +40,18 @@ impl Device {
         }
     }
 
-    /// What survives, as records. The device's own and the policy's are always among them.
+    /// What survives, as records. The device's own, the policy's and the profile's are always among them.
     pub fn records(&self) -> Vec<Record> {
         let mut records = vec![
             Record::Device(self.clock.clone()),
             Record::Policy(self.policy.clone()),
+            Record::Profile(self.profile.clone()),
         ];
+        records.extend(self.updates.values().cloned().map(Record::Update));
+        records.extend(self.choices.values().cloned().map(Record::Choices));
+        records.extend(self.fronts.values().cloned().map(Record::Front));
+        records.extend(self.consents.values().cloned().map(Record::Consent));
+        records.extend(self.quotas.values().cloned().map(Record::Quota));
         records.extend(self.apps.values().cloned().map(Record::App));
         records.extend(self.grants.values().cloned().map(Record::Grant));
         records.extend(
@@ -60,6 +75,15 @@ impl Device {
         match key {
             Key::Device => Some(Record::Device(self.clock.clone())),
             Key::Policy => Some(Record::Policy(self.policy.clone())),
+            Key::Profile => Some(Record::Profile(self.profile.clone())),
+            Key::Update(app) => self.updates.get(app).cloned().map(Record::Update),
+            Key::Choices(app) => self.choices.get(app).cloned().map(Record::Choices),
+            Key::Front(app) => self.fronts.get(app).cloned().map(Record::Front),
+            Key::Consent(app, device) => {
+                let key = (app.clone(), device.clone());
+                self.consents.get(&key).cloned().map(Record::Consent)
+            }
+            Key::Quota(app) => self.quotas.get(app).cloned().map(Record::Quota),
             Key::App(id) => self.apps.get(id).cloned().map(Record::App),
             Key::Grant(app) => self.grants.get(app).cloned().map(Record::Grant),
             Key::Registration(id) => self

@@ -6,8 +6,9 @@ use crate::lifecycle::{self, Move, RunEvent};
 use crate::outcome;
 use crate::turn::Turn;
 use crate::{
-    AppId, CancelReason, Effect, Exit, FinishedRun, Hop, Key, Notice, Report, Run, RunId, RunState,
-    Said, Usage, bounds,
+    AppId, Broken, CancelReason, Effect, Exit, FinishedRun, FrontReason, Happening, Hop, HostKind,
+    Key, News, Notice, Observation, Outcome, Report, Run, RunId, RunState, Said, ScheduledKind,
+    Task, Termination, TriggerKind, Usage, bounds,
 };
 
 impl Turn<'_> {
@@ -71,6 +72,7 @@ impl Turn<'_> {
         match report {
             Report::Progress(value) => self.progress(id, value),
             Report::DeferralTaken | Report::DeferralCompleted => {}
+            Report::CardUpdated => self.card_updated(id),
             Report::Completed => self.said(id, Said::Completed),
             Report::Aborted { message } => {
                 let message = outcome::cut(&message, bounds::MESSAGE).to_owned();
@@ -95,8 +97,18 @@ impl Turn<'_> {
             value,
         };
         let app = run.app.clone();
+        let news = News {
+            run: id,
+            number: run.number,
+            task: run.task.clone(),
+            what: Happening::Progress(value),
+        };
         self.edit_run(id, |run| run.progress = Some(value));
-        self.effect(Effect::Notify { app, notice });
+        self.effect(Effect::Notify {
+            app: app.clone(),
+            notice,
+        });
+        self.tell_front(&app, news);
     }
 
     /// What it said first stands. The run is over only when its processes are.
@@ -112,11 +124,35 @@ impl Turn<'_> {
     }
 
     /// RUN-12, RUN-16: asks a run to cancel, once; the first reason stands. It is never killed later than its
-    /// own limit.
+    /// own limit. Scheduled agents know no such request: they are ended (RUN-45).
     pub(crate) fn ask_to_cancel(&mut self, id: RunId, reason: CancelReason) {
         let Some(run) = self.device.runs.get(&id) else {
             return;
         };
+        let timed = reason == CancelReason::ExecutionTimeExceeded;
+        if self.device.broken(Broken::NothingCancels)
+            && !timed
+            && reason != CancelReason::EnergySaver
+        {
+            return;
+        }
+        if run.kind.is_scheduled() && !self.device.broken(Broken::ScheduledGetsGrace) {
+            let why = match reason {
+                CancelReason::ExecutionTimeExceeded => Termination::Time,
+                CancelReason::Terminating => Termination::Shutdown,
+                CancelReason::Abort
+                | CancelReason::LoggingOff
+                | CancelReason::ServicingUpdate
+                | CancelReason::IdleTask
+                | CancelReason::Uninstall
+                | CancelReason::ConditionLoss
+                | CancelReason::SystemPolicy
+                | CancelReason::ResourceRevocation
+                | CancelReason::EnergySaver => Termination::Servicing,
+            };
+            self.terminate(id, why);
+            return;
+        }
         let Move::To(state) = lifecycle::advance(run.state, RunEvent::CancelDue) else {
             return;
         };
@@ -127,6 +163,11 @@ impl Turn<'_> {
             run.cancel_reason = Some(reason);
             run.cancel_at = None;
             run.kill_at = kill_at;
+        });
+        self.observe_run(id, |task| Observation::CancelRequested {
+            task,
+            run: id,
+            reason,
         });
         self.effect(Effect::AskToCancel {
             run: id,
@@ -142,29 +183,70 @@ impl Turn<'_> {
         }
     }
 
-    fn kill(&mut self, id: RunId) {
+    /// Ends a run without asking it (4e): its whole tree, now.
+    pub(crate) fn terminate(&mut self, id: RunId, why: Termination) {
+        self.kill(id, Some(why));
+    }
+
+    fn kill(&mut self, id: RunId, why: Option<Termination>) {
         let Some(run) = self.device.runs.get(&id) else {
             return;
         };
         let Move::To(state) = lifecycle::advance(run.state, RunEvent::KillDue) else {
             return;
         };
-        self.edit_run(id, |run| run.state = state);
+        let (app, host) = (run.app.clone(), run.host);
+        self.edit_run(id, |run| {
+            run.state = state;
+            run.termination = why;
+        });
         self.effect(Effect::Kill { run: id });
+        if host == HostKind::InProcess && why.is_none() {
+            // RUN-05: it did not leave in time, so its whole process goes.
+            self.effect(Effect::KillFront { app: app.clone() });
+            self.front_gone(&app, FrontReason::Killed);
+        }
     }
 
     /// RES-01: cancel requests and kills that fell due. A run whose whole time is over, because nobody could
     /// decide in between, gets both at once.
     pub(crate) fn enforce_limits(&mut self) {
         while let Some((at, id)) = self.device.index.first_limit() {
-            if at > self.now.running {
+            if at > self.horizon.running {
                 return;
             }
             self.ask_to_cancel(id, CancelReason::ExecutionTimeExceeded);
             let limit = self.device.runs.get(&id).and_then(|run| run.kill_at);
-            if limit.is_some_and(|limit| limit <= self.now.running) {
-                self.kill(id);
+            if limit.is_some_and(|limit| limit <= self.horizon.running) {
+                let why = self.device.closing.then_some(Termination::Shutdown);
+                self.kill(id, why);
             }
+        }
+    }
+
+    /// RUN-14, AMB-43: the device is short of memory. What matters least goes without notice: a resource-intensive
+    /// agent first, then a periodic one, then the newest trigger task that is not critical.
+    pub(crate) fn memory_short(&mut self) {
+        let rank = |run: &&Run| match run.kind.scheduled() {
+            Some(ScheduledKind::ResourceIntensive) => Some(0),
+            Some(ScheduledKind::Periodic) => Some(1),
+            None => (!run.kind.is_critical()).then_some(2),
+        };
+        let alive = self.device.runs.values().filter(|run| run.state.is_alive());
+        let victim = alive
+            .filter_map(|run| Some((rank(&run)?, std::cmp::Reverse(run.id))))
+            .min();
+        if let Some((_, std::cmp::Reverse(run))) = victim {
+            self.terminate(run, Termination::SystemMemory);
+        }
+    }
+
+    /// The device shuts down: runs get the request and the grace, and nothing begins any more.
+    pub(crate) fn shutting_down(&mut self) {
+        self.device.closing = true;
+        let runs: Vec<RunId> = self.device.runs.keys().copied().collect();
+        for run in runs {
+            self.ask_to_cancel(run, CancelReason::Terminating);
         }
     }
 
@@ -177,6 +259,7 @@ impl Turn<'_> {
             self.began(&run);
         }
         self.device.unconfirmed.remove(&id);
+        self.device.idle.remove(&id);
         self.around_run(run.registration, |device| {
             device.index.remove_run(&run);
             device.runs.remove(&id);
@@ -184,12 +267,51 @@ impl Turn<'_> {
         self.touch(Key::Run(id));
         let finished = self.finish(&run, exit, usage, output);
         let outcome = finished.outcome;
+        self.observe(Observation::Ended {
+            task: Task::of_run(&run),
+            run: id,
+            outcome,
+            cancelled: run.cancel_reason,
+            terminated: finished.termination,
+            ran: finished.ran,
+        });
         self.keep(finished);
-        self.push_run_ended(&run, outcome);
+        self.after_end(&run, outcome);
+    }
+
+    /// What the end of a run sets free or sets off.
+    fn after_end(&mut self, run: &Run, outcome: Outcome) {
+        if run.host == HostKind::InProcess && outcome == Outcome::UnhandledException {
+            // RUN-02: the app goes down with it.
+            if !self.device.broken(Broken::CrashSparesApp) {
+                self.front_gone(&run.app, FrontReason::Crashed);
+            }
+        }
+        self.push_run_ended(run, outcome);
+        if run.kind.is_scheduled() {
+            self.scheduled_run_ended(run, outcome);
+        }
+        self.go_on_with_update(run);
         self.look_again(run.registration);
         if run.push.is_some() {
             // The app's place for pushes is free, also where this registration is gone.
             self.look_at_pushes(&run.app);
+        }
+        if run.kind.is_scheduled() {
+            self.look_at_app(&run.app);
+            self.look_at_intensives();
+            self.due_again(run);
+        }
+    }
+
+    /// A test breaks the counting of stretches: an agent is due whenever it has ended.
+    fn due_again(&mut self, run: &Run) {
+        if self.device.broken(Broken::StretchNotCounted)
+            && run.kind == TriggerKind::ResourceIntensive
+            && self.device.clock.stretch_lasts
+            && self.device.index.intensive_run().is_none()
+        {
+            self.fire(run.registration);
         }
     }
 
@@ -214,6 +336,7 @@ impl Turn<'_> {
             push: run.push.clone(),
             attempt: run.attempt,
             output: outcome::tail(output, bounds::OUTPUT),
+            termination: outcome::termination(run, outcome),
         }
     }
 
@@ -229,15 +352,25 @@ impl Turn<'_> {
             self.device.finished.remove(&oldest);
             self.touch(Key::Finished(oldest));
         }
+        let news = News {
+            run: id,
+            number: finished.number,
+            task: finished.task.clone(),
+            what: Happening::Completion(finished.outcome),
+        };
         let notice = Notice::Completion(Box::new(finished));
-        self.effect(Effect::Notify { app, notice });
+        self.effect(Effect::Notify {
+            app: app.clone(),
+            notice,
+        });
+        self.tell_front(&app, news);
     }
 }
 
 /// Whether an exit shows that a run had begun.
 const fn began(exit: &Exit) -> bool {
     match exit {
-        Exit::Status(_) | Exit::Signal(_) | Exit::MemoryExceeded => true,
+        Exit::Status(_) | Exit::Signal(_) | Exit::MemoryExceeded | Exit::SystemMemory => true,
         Exit::LaunchFailed { .. } | Exit::Lost => false,
     }
 }

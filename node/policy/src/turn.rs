@@ -9,13 +9,17 @@ use crate::{
     Answer, Caller, Device, Effect, Event, Key, Now, Push, Refusal, Registration, RegistrationId,
     Request, Run, RunId, Source,
 };
-use crate::{readings, trigger};
+use crate::{Elapsed, Running, Span, Wall, trigger};
 
 /// One event under decision.
 #[derive(Debug)]
 pub(crate) struct Turn<'a> {
     pub(crate) device: &'a mut Device,
     pub(crate) now: Now,
+    /// What fell due at or before these instants is dealt with in this turn.
+    pub(crate) horizon: Now,
+    /// A run began in this turn: the device is awake anyway (PER-02).
+    pub(crate) woke: bool,
     effects: Vec<Effect>,
     touched: BTreeSet<Key>,
 }
@@ -28,10 +32,13 @@ impl<'a> Turn<'a> {
         let mut turn = Turn {
             device,
             now,
+            horizon: horizon(now, &event),
+            woke: false,
             effects: Vec::new(),
             touched: BTreeSet::new(),
         };
         turn.expire_pushes();
+        turn.expire_tasks();
         turn.event(event);
         turn.time_passes();
         turn.close(effects);
@@ -43,7 +50,13 @@ impl<'a> Turn<'a> {
             Event::RunsHeld { runs } => self.runs_held(&runs),
             Event::Readings(readings) => self.readings(&readings),
             Event::Apps(apps) => self.apps(apps),
-            Event::PolicyChanged(policy) => self.policy_changed(policy),
+            Event::ProfileChanged(profile) => self.profile_changed(profile),
+            Event::PolicyChanged(policy) => self.policy_changed(0, policy),
+            Event::PolicyDocument { generation, policy } => {
+                self.policy_changed(generation, policy);
+            }
+            Event::FrontChanged { app, state } => self.front_changed(&app, state),
+            Event::Occurred(occurrence) => self.occurred(occurrence),
             Event::Call {
                 call,
                 caller,
@@ -53,6 +66,7 @@ impl<'a> Turn<'a> {
                 self.effect(Effect::Reply { call, answer });
             }
             Event::PushArrived(push) => self.push_arrived(push),
+            Event::PushAnswered { push, handled } => self.push_answered(&push, handled),
             Event::ReceiptsAcknowledged { through } => self.receipts_acknowledged(through),
             Event::LinkUp => self.link_up(),
             Event::RunStarted { run } => self.run_started(run),
@@ -65,6 +79,10 @@ impl<'a> Turn<'a> {
             } => {
                 self.run_ended(run, exit, usage, output);
             }
+            Event::RunSampled { run, sample } => self.run_sampled(run, sample),
+            Event::QuotaSpent { app, resource } => self.quota_spent(&app, resource),
+            Event::MemoryShort => self.memory_short(),
+            Event::ShuttingDown => self.shutting_down(),
             // Both only make the host look at the time.
             Event::DeadlineReached | Event::ClockStepped => {}
         }
@@ -73,19 +91,56 @@ impl<'a> Turn<'a> {
     fn call(&mut self, caller: &Caller, request: Request) -> Result<Answer, Refusal> {
         match request {
             Request::RequestAccess { app } => self.request_access(caller, &app),
+            Request::RequestAccessKind { app, kind, reason } => {
+                self.request_access_kind(caller, &app, kind, reason)
+            }
             Request::RemoveAccess { app } => self.remove_access(caller, &app),
+            Request::SetAccess { app, choice } => self.set_access(caller, &app, choice),
+            Request::Choose { app, choice } => self.choose(caller, &app, choice),
             Request::Register { app, registration } => self.register(caller, &app, registration),
             Request::Unregister { app, id, cancel } => self.unregister(caller, &app, id, cancel),
+            Request::Reconcile { app, desired } => self.reconcile(caller, &app, desired),
+            Request::AddScheduled {
+                app,
+                kind,
+                description,
+                expires,
+            } => self.add_scheduled(caller, &app, kind, description, expires),
+            Request::RemoveScheduled { app, kind } => self.remove_scheduled(caller, &app, kind),
+            Request::LaunchForTest { app, kind, delay } => {
+                self.launch_for_test(caller, &app, kind, delay)
+            }
+            Request::DebugFire { app, id } => self.debug_fire(caller, &app, id),
             Request::RequestRun { app, name } => self.request_run(caller, &app, &name),
-            Request::SetAccess { app, choice } => self.set_access(caller, &app, choice),
+            Request::RequestDevice {
+                app,
+                name,
+                device,
+                consent,
+            } => self.request_device(caller, &app, &name, device, consent),
+            Request::RequestServicing {
+                app,
+                name,
+                device,
+                expected,
+                consent,
+            } => self.request_servicing(caller, &app, &name, device, expected, consent),
+            Request::RevokeConsent { app, device } => self.revoke_consent(caller, &app, &device),
+            Request::UpdateCard { app } => self.update_card(caller, &app),
         }
     }
 
     fn time_passes(&mut self) {
         self.enforce_limits();
         self.stop_awaiting_power();
+        self.refill_quotas();
+        self.withdraw_offers();
+        self.network_settles();
+        self.stretch_settles();
+        self.launch_tests();
         self.tick();
         self.lift_intervals();
+        self.align_periodic_agents();
         self.forget_pushes();
     }
 
@@ -108,13 +163,13 @@ impl<'a> Turn<'a> {
 
     /// Starts and stops watchers. What an unwatched source said would grow stale and is forgotten.
     fn settle_interests(&mut self) {
-        for source in [Source::Power, Source::Network, Source::Session] {
+        for source in Source::ALL {
             let wanted = self.device.index.interested(source);
             if wanted && self.device.watched.insert(source) {
                 self.effect(Effect::Watch(source));
             }
             if !wanted && self.device.watched.remove(&source) {
-                readings::forget(&mut self.device.readings, source);
+                self.device.readings.forget(source);
                 self.device.history.forget(source);
                 self.effect(Effect::Unwatch(source));
             }
@@ -178,12 +233,26 @@ impl<'a> Turn<'a> {
         let Some(registration) = self.device.registrations.get(&id) else {
             return;
         };
-        match trigger::arrival(registration.trigger) {
+        match trigger::arrival(registration.trigger.kind()) {
             crate::lifecycle::Arrival::Bare | crate::lifecycle::Arrival::Raised => self.look_at(id),
-            crate::lifecycle::Arrival::Payload => {
+            crate::lifecycle::Arrival::Payload => self.look_at_arrivals(id),
+            crate::lifecycle::Arrival::Push => {
                 let app = registration.app.clone();
                 self.look_at_pushes(&app);
             }
         }
+    }
+}
+
+/// Until when a turn deals with what fell due: an event comes before the deadlines of its own instant.
+fn horizon(now: Now, event: &Event) -> Now {
+    if *event == Event::DeadlineReached {
+        return now;
+    }
+    let instant = Span::millis(1);
+    Now {
+        running: Running::before(now.running, instant),
+        elapsed: Elapsed::before(now.elapsed, instant),
+        wall: Wall::before(now.wall, instant),
     }
 }

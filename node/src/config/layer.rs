@@ -2,8 +2,9 @@
 
 use std::ffi::OsString;
 
+use lull_document::unknown_name;
+
 use super::check::{filter, path};
-use super::document::unknown_name;
 use super::{ConfigError, NodeConfig, PATH_LIMIT, RUN_DIR_LIMIT};
 
 /// The prefix of variables that set keys.

@@ -1,22 +1,32 @@
 //! `[policy]`: the figures of the machine, by their names there.
+//!
+//! Every figure is read by the table of `lull_document`. What stands here is what a node adds to it: ranges in which a
+//! device still works, and what must fit together.
 
-use lull_policy::{Bytes, PerMille, Policy, Span};
-
-use super::document::{DocumentError, Refused, Section};
-use super::{put, quantity};
+use lull_document::{DocumentError, Section, policy_figures, quantity};
+use lull_policy::{Bytes, Policy, Span};
 
 /// The figures that exist.
-pub(super) const KEYS: [&str; 10] = [
+pub(super) const KEYS: &[&str] = policy_figures::NAMES;
+
+/// Lives of runs.
+const LIVES: [&str; 7] = [
     "task_time",
-    "cancel_grace",
     "application_time",
-    "task_memory",
-    "timer_floor",
-    "timer_tick",
-    "timer_ceiling",
-    "saver_level",
-    "push_queue",
-    "push_attempts",
+    "maintenance_time",
+    "device_use_time",
+    "servicing_time",
+    "periodic_time",
+    "intensive_time",
+];
+
+/// Memory caps that cannot be taken away.
+const CAPS: [&str; 5] = [
+    "agent_memory",
+    "agent_memory_low",
+    "audio_memory",
+    "audio_memory_8",
+    "audio_memory_7",
 ];
 
 /// Shorter than this nothing starts on a busy device.
@@ -28,68 +38,38 @@ const LARGEST_MEMORY: Bytes = Bytes(1 << 40);
 
 /// Reads the figures; those left out keep their default.
 pub(super) fn read(section: &Section<'_>) -> Result<Policy, DocumentError> {
+    ranges(section)?;
     let mut policy = Policy::default();
-    let lives = SHORTEST_LIFE..=Span::days(1);
-    put(
-        &mut policy.task_time,
-        section.span("task_time", lives.clone())?,
-    );
-    put(
-        &mut policy.cancel_grace,
-        section.span("cancel_grace", Span::ZERO..=Span::minutes(10))?,
-    );
-    put(
-        &mut policy.application_time,
-        section.span("application_time", lives)?,
-    );
-    take_memory(section, &mut policy.task_memory)?;
-    let periods = Span::seconds(1)..=Span::days(30);
-    put(
-        &mut policy.timer_floor,
-        section.span("timer_floor", periods.clone())?,
-    );
-    put(
-        &mut policy.timer_tick,
-        section.span("timer_tick", Span::seconds(1)..=Span::hours(1))?,
-    );
-    put(
-        &mut policy.timer_ceiling,
-        section.span("timer_ceiling", periods)?,
-    );
-    let expected = "a charge in quotes, from \"0 %\" to \"100 %\"";
-    put(
-        &mut policy.saver_level,
-        section.value("saver_level", expected, |value| {
-            value
-                .as_str()
-                .ok_or(Refused::Type)
-                .and_then(|text| charge(text).ok_or(Refused::Value))
-        })?,
-    );
-    put(
-        &mut policy.push_queue,
-        section.whole32("push_queue", 1..=4_096)?,
-    );
-    put(
-        &mut policy.push_attempts,
-        section.whole32("push_attempts", 1..=16)?,
-    );
+    for change in policy_figures::read(section)? {
+        change.apply(&mut policy);
+    }
     fits(section, &policy)?;
     Ok(policy)
 }
 
-/// A memory cap or "none".
-fn take_memory(section: &Section<'_>, place: &mut Option<Bytes>) -> Result<(), DocumentError> {
+/// Where a node is stricter than the table, which has to read what a scenario tries out too.
+fn ranges(section: &Section<'_>) -> Result<(), DocumentError> {
+    for key in LIVES {
+        section.span(key, SHORTEST_LIFE..=Span::days(1))?;
+    }
+    section.span("cancel_grace", Span::ZERO..=Span::minutes(10))?;
+    let periods = Span::seconds(1)..=Span::days(30);
+    section.span("timer_floor", periods.clone())?;
+    section.span("timer_tick", Span::seconds(1)..=Span::hours(1))?;
+    section.span("timer_ceiling", periods)?;
     let none = section.value(
         "task_memory",
         "",
         |value| Ok(value.as_str() == Some("none")),
     )?;
-    if none == Some(true) {
-        *place = None;
-    } else if let Some(size) = section.size("task_memory", SMALLEST_MEMORY..=LARGEST_MEMORY)? {
-        *place = Some(size);
+    if none != Some(true) {
+        section.size("task_memory", SMALLEST_MEMORY..=LARGEST_MEMORY)?;
     }
+    for key in CAPS {
+        section.size(key, SMALLEST_MEMORY..=LARGEST_MEMORY)?;
+    }
+    section.whole32("push_queue", 1..=4_096)?;
+    section.whole32("push_attempts", 1..=16)?;
     Ok(())
 }
 
@@ -97,9 +77,13 @@ fn take_memory(section: &Section<'_>, place: &mut Option<Bytes>) -> Result<(), D
 fn fits(section: &Section<'_>, policy: &Policy) -> Result<(), DocumentError> {
     let text = quantity::span_text;
     let grace = policy.cancel_grace;
+    // Scheduled agents are ended without being asked (RUN-45).
     for (key, life) in [
         ("task_time", policy.task_time),
         ("application_time", policy.application_time),
+        ("maintenance_time", policy.maintenance_time),
+        ("device_use_time", policy.device_use_time),
+        ("servicing_time", policy.servicing_time),
     ] {
         if grace >= life {
             let problem = format!(
@@ -119,12 +103,4 @@ fn fits(section: &Section<'_>, policy: &Policy) -> Result<(), DocumentError> {
         return Err(section.error("timer_floor", problem));
     }
     Ok(())
-}
-
-/// A charge such as "20 %".
-pub(super) fn charge(text: &str) -> Option<PerMille> {
-    let number = text.trim().strip_suffix('%')?.trim_end();
-    let digits = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
-    let percent: u16 = digits.then(|| number.parse().ok()).flatten()?;
-    (percent <= 100).then(|| PerMille::percent(percent))
 }

@@ -28,7 +28,7 @@ fn every_figure_of_the_machine_can_be_set_and_is_in_the_default_file() {
         .keys()
         .map(String::as_str)
         .collect();
-    assert_eq!(names, policy::KEYS.into_iter().collect());
+    assert_eq!(names, policy::KEYS.iter().copied().collect());
     let table: toml::Table = DEFAULT.parse().unwrap();
     let written = table["policy"].as_table().unwrap();
     assert_eq!(names, written.keys().map(String::as_str).collect());
@@ -81,6 +81,46 @@ fn a_full_file_is_read() {
         lull_policy::PerMille::percent(35)
     );
     assert!(!NodeConfig::default().device_name().is_empty());
+}
+
+#[test]
+fn a_device_is_what_its_profile_says_and_has_the_memory_that_is_built_in() {
+    let config = parse(
+        r#"
+        [profile]
+        kind = "phone"
+        memory = "512 MiB"
+        runtime_level = "8.0.10492"
+        developer_mode = true
+        assume = { metered = false, screen_locked = true, screen_on = false, standby = false, call = "none", saver_manual = false }
+        "#,
+    )
+    .unwrap();
+    let said = config.profile.device();
+    assert_eq!(
+        said,
+        lull_policy::Profile {
+            kind: lull_policy::DeviceKind::Phone,
+            memory: Some(lull_policy::Bytes::mib(512)),
+            runtime_level: lull_policy::RuntimeLevel::parse("8.0.10492"),
+            developer_mode: true,
+        }
+    );
+    let readings = config.profile.assume.readings();
+    assert_eq!(readings.screen_locked, lull_policy::Level::Assumed(true));
+    assert_eq!(
+        readings.call,
+        lull_policy::Level::Assumed(lull_policy::Call::None)
+    );
+    assert_eq!(readings.session, lull_policy::Level::Unknown);
+    let here = NodeConfig::default().profile.device();
+    let memory = here.memory.expect("the kernel shows its memory");
+    assert!(memory.0 >= 256 << 20 && memory.0.is_multiple_of(256 << 20));
+    let other = lull_policy::Profile {
+        memory: None,
+        ..here
+    };
+    assert_eq!(other, lull_policy::Profile::default());
 }
 
 const WRONG: &[(&str, &str)] = &[
@@ -142,7 +182,19 @@ const WRONG: &[(&str, &str)] = &[
     ),
     (
         "policy.saver_level = \"101 %\"",
-        "node.toml:1:22: policy.saver_level: \"101 %\" is not a charge in quotes, from \"0 %\" to \"100 %\"",
+        "node.toml:1:22: policy.saver_level: \"101 %\" is not a charge in tenths of a percent from 0 to 100, such as 90, 89.5 or \"20 %\"",
+    ),
+    (
+        "policy.maintenance_time = \"5s\"",
+        "node.toml:1:1: policy.cancel_grace: \"5s\" leaves no time before maintenance_time (\"5s\") ends; make it shorter than that",
+    ),
+    (
+        "policy.agent_memory = \"1 KiB\"",
+        "node.toml:1:23: policy.agent_memory: \"1 KiB\" is not a size from \"1 MiB\" to \"1024 GiB\", such as \"20 MiB\"",
+    ),
+    (
+        "policy.crash_limit = \"two\"",
+        "node.toml:1:22: policy.crash_limit: \"two\" is not a whole number from 0 to 1000000",
     ),
     (
         "policy.push_queue = 0",
@@ -163,6 +215,18 @@ const WRONG: &[(&str, &str)] = &[
     (
         "profile.assume.internet = \"yes\"",
         "node.toml:1:27: profile.assume.internet: \"yes\" is not true or false",
+    ),
+    (
+        "profile.kind = \"fridge\"",
+        "node.toml:1:16: profile.kind: there is no value \"fridge\"; there are \"pc\", \"phone\", \"headless\"",
+    ),
+    (
+        "profile.memory = \"1 MiB\"",
+        "node.toml:1:18: profile.memory: \"1 MiB\" is not a size from \"16 MiB\" to \"1048576 GiB\", such as \"20 MiB\"",
+    ),
+    (
+        "profile.runtime_level = \"eight\"",
+        "node.toml:1:25: profile.runtime_level: \"eight\" is not numbers with dots in quotes, such as \"8.0.10492\" or \"newest\"",
     ),
     ("profile = 1", "node.toml:1:11: profile: 1 is not a table"),
     (

@@ -25,7 +25,7 @@ const BROKEN: i32 = 70;
 
 /// What the engine is told.
 pub(super) enum Message {
-    Event(Event, Option<Done>),
+    Event(Box<Event>, Option<Done>),
     Call(Caller, Request, Answered),
     Look(Look, Done),
     /// Write the events that ride in memory.
@@ -69,7 +69,7 @@ impl EngineActor {
 
     fn take(&mut self, message: Message) {
         match message {
-            Message::Event(event, done) => self.host.event(event, done),
+            Message::Event(event, done) => self.host.event(*event, done),
             Message::Call(caller, request, answered) => self.host.call(caller, request, answered),
             Message::Look(look, done) => self.host.look(look, done),
             Message::Ride | Message::Reopen => {}
@@ -200,10 +200,12 @@ impl Handler<Message> for EngineActor {
 
     fn handle(&mut self, message: Message, context: &mut Self::Context) {
         // Limits are enforced to the last moment; nothing else is taken while ending.
-        let urgent = matches!(
-            message,
-            Message::Event(Event::DeadlineReached | Event::RunEnded { .. }, _)
-        );
+        let urgent = match &message {
+            Message::Event(event, _) => {
+                matches!(**event, Event::DeadlineReached | Event::RunEnded { .. })
+            }
+            _ => false,
+        };
         if self.ended || (self.ending.is_some() && !urgent) {
             Self::turn_away(message);
             return;

@@ -39,8 +39,11 @@ pub(super) async fn ring(
                 Err(_gone) => return,
             },
             rung = alarm.wait(deadline) => {
-                rung_for = Some(deadline);
-                Message::Event(woken(rung), None)
+                let event = woken(rung);
+                // Only this event brings what falls due at its very instant: after any other the same deadline may have come
+                // meanwhile, and rings at once.
+                rung_for = (event == Event::DeadlineReached).then_some(deadline);
+                Message::Event(Box::new(event), None)
             }
             _ = rides.tick() => Message::Ride,
         };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use lull_policy::{
     Answer, App, AppId, CallId, Caller, Deadline, Device, Effect, Event, Key, Now, Order, Policy,
-    Reading, Record, Request, RunId, invariants,
+    Profile, Reading, Record, Request, RunId, invariants,
 };
 use tokio::sync::{oneshot, watch};
 
@@ -69,6 +69,7 @@ pub(super) struct Memory {
     pub(super) readings: Vec<Reading>,
     pub(super) apps: Option<Vec<App>>,
     pub(super) policy: Option<Policy>,
+    pub(super) profile: Option<Profile>,
 }
 
 impl Host {
@@ -340,6 +341,7 @@ impl Host {
                 }
             }
             Event::Apps(apps) => self.memory.apps = Some(apps.clone()),
+            Event::ProfileChanged(profile) => self.memory.profile = Some(profile.clone()),
             Event::PolicyChanged(policy) => self.memory.policy = Some(policy.clone()),
             Event::RunsHeld { runs } => self.memory.live = runs.iter().copied().collect(),
             _ => {}

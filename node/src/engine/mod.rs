@@ -48,7 +48,7 @@ pub const STOPS: usize = 2 * 128 * 256;
 /// Orders on their way to the link: every receipt there can be, and one credit an app. The link always reads them.
 pub const LINK_ORDERS: usize = lull_policy::bounds::RECEIPTS + lull_policy::bounds::APPS;
 
-/// Orders on their way to the watchers: there are three sources, each started or stopped.
+/// Orders on their way to the watchers: there are seven sources, each started or stopped.
 pub const WATCH_ORDERS: usize = 16;
 
 /// Notices kept for a front client that is slow; it is told how many it lost beyond.
@@ -189,10 +189,10 @@ impl EngineHandle {
 
 impl Engine for EngineHandle {
     fn commit(&self, event: Event) -> PortFuture<'_, Result<(), EngineError>> {
-        Box::pin(self.ask(|done| Message::Event(event, Some(done))))
+        Box::pin(self.ask(|done| Message::Event(Box::new(event), Some(done))))
     }
     fn tell(&self, event: Event) -> Result<(), EngineError> {
-        self.send(Message::Event(event, None))
+        self.send(Message::Event(Box::new(event), None))
     }
     fn call(
         &self,

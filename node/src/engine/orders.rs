@@ -1,6 +1,9 @@
 //! Hands effects to the parts that perform them, over bounded channels. What finds no room is decided here, kind by kind.
+//!
+//! Deliberately absent: what this release cannot do yet (cut a network, freeze, meter, lift limits, an app's own process).
+//! Such an effect is counted and told as something that cannot be enforced.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use lull_policy::{AppId, Effect, Event, Exit, Launch, RunId, Source, Usage};
@@ -17,6 +20,47 @@ pub(super) struct Performer {
     board: Arc<StatusBoard>,
     /// Orders to watchers that found no room, the newest for each source; they are tried again with the next effect.
     unsent: BTreeMap<Source, WatchOrder>,
+    /// What has been told as not offered.
+    told: BTreeSet<NotOffered>,
+}
+
+/// Counts effects that this release cannot perform.
+pub(super) const NOT_OFFERED: &str = "effects-not-offered";
+
+/// What this release cannot do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum NotOffered {
+    Network,
+    Quotas,
+    Debugger,
+    Front,
+    Offer,
+    SharedHost,
+}
+
+impl NotOffered {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Network => {
+                "a run's network is not cut in standby (RUN-31): not offered by this release"
+            }
+            Self::Quotas => {
+                "quotas of CPU and network time are not metered (RES-13, RES-14): not offered by this release"
+            }
+            Self::Debugger => {
+                "limits of a run are not changed under a debugger (RES-22): not offered by this release"
+            }
+            Self::Front => {
+                "an app's own process is neither started nor ended (RUN-04, RUN-05): not offered by this release"
+            }
+            Self::Offer => {
+                "pushes are not offered to an app in the foreground (PSH-10): not offered by this release"
+            }
+            Self::SharedHost => {
+                "runs of one group do not share a process (RUN-07): each has its own in this release"
+            }
+        }
+    }
 }
 
 impl Performer {
@@ -25,6 +69,7 @@ impl Performer {
             orders,
             board,
             unsent: BTreeMap::new(),
+            told: BTreeSet::new(),
         }
     }
 
@@ -43,7 +88,21 @@ impl Performer {
                 kill_at,
             }),
             Effect::Kill { run } => self.stop(RunOrder::Kill { run }),
-            other => tracing::error!(
+            // For timelines of scenarios; here the ledger and the log of the parts say the same.
+            Effect::Observe(observation) => tracing::debug!(?observation, "decided"),
+            Effect::Network { .. } => self.not_offered(NotOffered::Network),
+            Effect::Freeze { .. } | Effect::Meter { .. } => self.not_offered(NotOffered::Quotas),
+            Effect::Limit { .. } => self.not_offered(NotOffered::Debugger),
+            Effect::KillFront { .. } => self.not_offered(NotOffered::Front),
+            other @ (Effect::Put(_)
+            | Effect::Remove(_)
+            | Effect::Launch(_)
+            | Effect::Thaw { .. }
+            | Effect::StartFront { .. }
+            | Effect::OfferPush(_)
+            | Effect::Reply { .. }
+            | Effect::SendReceipt(_)
+            | Effect::Notify { .. }) => tracing::error!(
                 ?other,
                 "this effect does not stop anything; it was not performed"
             ),
@@ -58,13 +117,47 @@ impl Performer {
             Effect::Notify { app, notice } => {
                 self.orders.notices.send(AppNotice { app, notice }).ok();
             }
-            other => tracing::error!(?other, "this effect begins nothing; it was not performed"),
+            Effect::Network { .. } => self.not_offered(NotOffered::Network),
+            Effect::Thaw { .. } => self.not_offered(NotOffered::Quotas),
+            Effect::StartFront { .. } => self.not_offered(NotOffered::Front),
+            // The machine does not wait for the answer for long: the push is then delivered as to an app that is not there.
+            Effect::OfferPush(_) => self.not_offered(NotOffered::Offer),
+            other @ (Effect::Put(_)
+            | Effect::Remove(_)
+            | Effect::Watch(_)
+            | Effect::Unwatch(_)
+            | Effect::Launch(_)
+            | Effect::AskToCancel { .. }
+            | Effect::Kill { .. }
+            | Effect::Freeze { .. }
+            | Effect::Meter { .. }
+            | Effect::Limit { .. }
+            | Effect::KillFront { .. }
+            | Effect::Observe(_)
+            | Effect::Reply { .. }) => {
+                tracing::error!(?other, "this effect begins nothing; it was not performed");
+            }
+        }
+    }
+
+    /// Something this release cannot do: counted each time, told the first time.
+    fn not_offered(&mut self, what: NotOffered) {
+        self.board.count(NOT_OFFERED);
+        if self.told.insert(what) {
+            tracing::warn!(?what, "{}", what.words());
+            self.board.cannot_enforce(what.words());
         }
     }
 
     /// A launch; answers how it ended if nobody takes it.
     pub(super) fn launch(&mut self, launch: Box<Launch>) -> Option<Event> {
         let run = launch.run;
+        if !launch.network {
+            self.not_offered(NotOffered::Network);
+        }
+        if launch.group.is_some() {
+            self.not_offered(NotOffered::SharedHost);
+        }
         let refused = self
             .orders
             .launches

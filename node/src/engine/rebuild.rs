@@ -20,6 +20,9 @@ impl Host {
         let runs: Vec<RunId> = self.memory.live.iter().copied().collect();
         let boot = self.clock.boot();
         self.decide(Event::Booted { boot }, None);
+        if let Some(profile) = self.memory.profile.clone() {
+            self.decide(Event::ProfileChanged(profile), None);
+        }
         if let Some(policy) = self.memory.policy.clone() {
             self.decide(Event::PolicyChanged(policy), None);
         }

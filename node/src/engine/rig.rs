@@ -165,7 +165,11 @@ pub(crate) fn photos() -> App {
             types: vec![TaskType::General, TaskType::PushNotification],
             memory: None,
             time: None,
+            multiple_instances: false,
+            resource_group: None,
         }],
+        capabilities: lull_policy::usual_capabilities(),
+        signed_by: lull_policy::Signer::None,
     }
 }
 
@@ -173,12 +177,8 @@ pub(crate) fn register(task: &str, trigger: Trigger) -> Request {
     Request::Register {
         app: app(),
         registration: RegistrationRequest {
-            name: name(task),
-            entry_point: EntryPoint::new("photo-sync").unwrap(),
-            trigger,
-            conditions: Vec::new(),
-            cancel_on_condition_loss: false,
             replace: true,
+            ..RegistrationRequest::new(name(task), EntryPoint::new("photo-sync").ok(), trigger)
         },
     }
 }
@@ -196,6 +196,9 @@ pub(crate) fn push(id: &str) -> Event {
         app: app(),
         payload: b"new photos".to_vec(),
         expires: now().wall.after(Span::days(1)),
+        retention: lull_policy::Retention::default(),
+        priority: lull_policy::Priority::default(),
+        collapse_key: None,
     })
 }
 

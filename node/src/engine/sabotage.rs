@@ -58,6 +58,9 @@ mod tests {
             app: AppId::new("photos").unwrap(),
             payload: vec![1],
             expires: Wall::from_millis(1),
+            retention: lull_policy::Retention::default(),
+            priority: lull_policy::Priority::default(),
+            collapse_key: None,
         })
     }
 

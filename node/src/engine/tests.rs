@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use lull_policy::{RunId, Span, TaskName, Trigger};
+use lull_policy::{
+    Condition, EntryPoint, Hop, Level, Reading, RegistrationRequest, RunId, Span, TaskName, Trigger,
+};
 use rusqlite::Connection;
 
 use super::rig::*;
@@ -255,6 +257,62 @@ fn credit_goes_down_with_what_waits_and_is_told_anew_to_a_new_session() {
         };
         assert!(orders.contains(&credit), "{orders:?}");
         assert_eq!(orders.len(), 4, "three delivered, one credit: {orders:?}");
+        rig.handle.end().await;
+    });
+}
+
+#[test]
+fn what_falls_due_at_the_very_instant_of_another_event_rings_at_once() {
+    on_runtime(async |arbiter| {
+        let rig = rig(&arbiter, PATIENCE).await;
+        let waiting = Request::Register {
+            app: app(),
+            registration: RegistrationRequest {
+                conditions: vec![Condition::UserPresent],
+                replace: true,
+                ..RegistrationRequest::new(
+                    name("pushed"),
+                    EntryPoint::new("photo-sync").ok(),
+                    Trigger::Push,
+                )
+            },
+        };
+        rig.call(waiting).await.unwrap();
+        rig.door.commit(push("push-1")).await.unwrap();
+        let hops = async || {
+            look(&rig.door, |device, _now| {
+                let hops = device.receipts().map(|receipt| receipt.hop.clone());
+                hops.collect::<Vec<_>>()
+            })
+            .await
+            .unwrap()
+        };
+        assert_eq!(hops().await, [Hop::Delivered]);
+        // The step itself brings only what fell due before: the end of the push is now.
+        rig.clock.step(now().wall.after(Span::days(1)));
+        until(|| async { hops().await.last() == Some(&Hop::Expired) }).await;
+        rig.handle.end().await;
+    });
+}
+
+#[test]
+fn what_cannot_be_performed_is_counted_and_told() {
+    on_runtime(async |arbiter| {
+        let mut rig = rig(&arbiter, PATIENCE).await;
+        rig.call(raise()).await.unwrap();
+        let RunOrder::Launch(launch) = next(&mut rig.queues.launches).await else {
+            panic!("not a launch");
+        };
+        let run = launch.run;
+        rig.door.commit(Event::RunStarted { run }).await.unwrap();
+        let standby = |now| Event::Readings(vec![Reading::Standby(Level::Known(now))]);
+        for now in [false, true, false] {
+            rig.door.commit(standby(now)).await.unwrap();
+        }
+        assert_eq!(rig.board.counter(orders::NOT_OFFERED), 2);
+        let told = rig.board.read().cannot_enforce;
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told.first().unwrap().contains("RUN-31"), "{told:?}");
         rig.handle.end().await;
     });
 }

@@ -1,6 +1,8 @@
 //! Between the wire's words and the machine's.
 
-use lull_policy::{AppId, DropReason, Hop, NameError, Outcome, Push, PushId, Receipt, Wall};
+use lull_policy::{
+    AppId, DropReason, Hop, NameError, Outcome, Priority, Push, PushId, Receipt, Retention, Wall,
+};
 use lull_proto::device::v1::{self as wire, Delivery};
 use lull_proto::push::v1 as push_wire;
 use lull_proto::time::{TimeError, timestamp, wall_millis};
@@ -34,6 +36,10 @@ pub(super) fn push(delivery: Delivery) -> Result<Push, DeliveryError> {
         app: AppId::new(delivery.app)?,
         payload: delivery.payload.into(),
         expires: Wall::from_millis(wall_millis(&expires)?),
+        // The wire says nothing of these yet: a raw push's defaults.
+        retention: Retention::default(),
+        priority: Priority::default(),
+        collapse_key: None,
     })
 }
 
@@ -63,6 +69,11 @@ pub(super) fn receipt(receipt: &Receipt) -> wire::DeviceReceipt {
             (told.run, told.attempt) = (run.0, *attempt);
             outcome_word(*outcome).clone_into(&mut told.outcome);
         }
+        // The wire has no hop for it: no task runs, and the reason says that the app got it.
+        Hop::ShownToApp => {
+            told.set_hop(push_wire::Hop::Dropped);
+            SHOWN_TO_APP.clone_into(&mut told.reason);
+        }
         Hop::Expired => told.set_hop(push_wire::Hop::Expired),
         Hop::Dropped { reason } => {
             told.set_hop(push_wire::Hop::Dropped);
@@ -76,6 +87,9 @@ pub(super) fn receipt(receipt: &Receipt) -> wire::DeviceReceipt {
     }
 }
 
+/// The reason of a push that the app in the foreground handled itself (PSH-09).
+const SHOWN_TO_APP: &str = "shown-to-app";
+
 fn outcome_word(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Completed => "completed",
@@ -83,6 +97,7 @@ fn outcome_word(outcome: Outcome) -> &'static str {
         Outcome::Cancelled => "cancelled",
         Outcome::Hung => "hung",
         Outcome::MemoryQuotaExceeded => "memory-quota-exceeded",
+        Outcome::ExecutionTimeExceeded => "execution-time-exceeded",
         Outcome::UnhandledException => "unhandled-exception",
         Outcome::Terminated => "terminated",
         Outcome::Lost => "lost",
@@ -104,6 +119,10 @@ fn reason_word(reason: DropReason) -> &'static str {
         DropReason::Uninstalled => "uninstalled",
         DropReason::Duplicate => "duplicate",
         DropReason::AttemptsExhausted => "attempts-exhausted",
+        DropReason::Policy => "policy",
+        DropReason::Operator => "operator",
+        DropReason::Collapsed => "collapsed",
+        DropReason::Unscheduled => "unscheduled",
     }
 }
 
@@ -176,6 +195,7 @@ mod tests {
                 },
                 true,
             ),
+            (Hop::ShownToApp, true),
             (Hop::Expired, true),
             (
                 Hop::Dropped {
@@ -213,6 +233,7 @@ mod tests {
             Outcome::Cancelled,
             Outcome::Hung,
             Outcome::MemoryQuotaExceeded,
+            Outcome::ExecutionTimeExceeded,
             Outcome::UnhandledException,
             Outcome::Terminated,
             Outcome::Lost,
@@ -236,6 +257,10 @@ mod tests {
             DropReason::Uninstalled,
             DropReason::Duplicate,
             DropReason::AttemptsExhausted,
+            DropReason::Policy,
+            DropReason::Operator,
+            DropReason::Collapsed,
+            DropReason::Unscheduled,
         ] {
             assert_eq!(serde_json::to_value(reason).unwrap(), reason_word(reason));
         }

@@ -1,5 +1,7 @@
 //! The wire's words into the machine's and back. What cannot be is refused by the name of its field.
 
+mod trigger;
+
 use std::time::Duration;
 
 use lull_policy::{
@@ -10,6 +12,9 @@ use lull_proto::local::v1 as wire;
 use lull_proto::{problem, time};
 use serde::Serialize;
 use tonic::{Code, Status};
+
+use trigger::{condition, trigger};
+pub(super) use trigger::{condition_out, trigger_out};
 
 use crate::ports::EngineError;
 use crate::status::RunProcess;
@@ -32,6 +37,8 @@ pub(super) fn refused(refusal: Refusal) -> Status {
         Refusal::AlreadyExists { message } => Status::already_exists(message),
         Refusal::LimitReached { message } => Status::resource_exhausted(message),
         Refusal::NotFound { message } => Status::not_found(message),
+        Refusal::Unsupported { message } => Status::unimplemented(message),
+        Refusal::FailedPrecondition { message } => Status::failed_precondition(message),
     }
 }
 
@@ -63,68 +70,26 @@ pub(super) fn registration(request: wire::RegisterRequest) -> Result<Registratio
     let conditions = request.conditions.iter().enumerate();
     Ok(RegistrationRequest {
         name: task("name", request.name)?,
-        entry_point: name("entry_point", EntryPoint::new(request.entry_point))?,
+        entry_point: Some(entry_point(request.entry_point)?),
         trigger: trigger(request.trigger)?,
         conditions: conditions
             .map(|(n, number)| condition(n, *number))
             .collect::<Result<_, _>>()?,
         cancel_on_condition_loss: request.cancel_on_condition_loss,
+        network_requested: false,
+        group: None,
         replace: request.replace,
+        dry_run: false,
     })
 }
 
-fn trigger(trigger: Option<wire::Trigger>) -> Result<policy::Trigger, Status> {
-    use wire::trigger::Kind;
-    let kind = trigger.and_then(|trigger| trigger.kind).ok_or_else(|| {
-        problem::invalid(
-            "trigger",
-            "missing; set one of timer, system, push, application",
-        )
-    })?;
-    Ok(match kind {
-        Kind::Timer(timer) => policy::Trigger::Timer {
-            minutes: timer.minutes,
-            one_shot: timer.one_shot,
-        },
-        Kind::System(system) => policy::Trigger::System {
-            event: system_event(system.event)?,
-            one_shot: system.one_shot,
-        },
-        Kind::Push(wire::PushTrigger {}) => policy::Trigger::Push,
-        Kind::Application(wire::ApplicationTrigger {}) => policy::Trigger::Application,
-    })
-}
-
-fn system_event(number: i32) -> Result<policy::SystemEvent, Status> {
-    match wire::SystemEvent::try_from(number) {
-        Ok(wire::SystemEvent::InternetAvailable) => Ok(policy::SystemEvent::InternetAvailable),
-        Ok(wire::SystemEvent::Unspecified) => Err(problem::invalid(
-            "trigger.system.event",
-            "missing; this node knows internet-available (1)",
-        )),
-        Err(_unknown) => Err(problem::invalid(
-            "trigger.system.event",
-            format!("{number} is not known to this node; it knows internet-available (1)"),
-        )),
+fn entry_point(text: String) -> Result<EntryPoint, Status> {
+    if text.is_empty() {
+        let message = "missing; name an agent of the app's manifest, as running in the app's own process is not offered \
+            by this node yet";
+        return Err(problem::invalid("entry_point", message));
     }
-}
-
-fn condition(place: usize, number: i32) -> Result<policy::Condition, Status> {
-    use policy::Condition as To;
-    use wire::Condition as From;
-    Ok(match From::try_from(number) {
-        Ok(From::UserPresent) => To::UserPresent,
-        Ok(From::UserNotPresent) => To::UserNotPresent,
-        Ok(From::InternetAvailable) => To::InternetAvailable,
-        Ok(From::InternetNotAvailable) => To::InternetNotAvailable,
-        Ok(From::SessionConnected) => To::SessionConnected,
-        Ok(From::SessionDisconnected) => To::SessionDisconnected,
-        Ok(From::Unspecified) | Err(_) => {
-            let field = format!("conditions[{place}]");
-            let message = format!("{number} is not known to this node; it knows 1 to 6");
-            return Err(problem::invalid(&field, message));
-        }
-    })
+    name("entry_point", EntryPoint::new(text))
 }
 
 /// What the operator chose; `None` = leave it to the app.
@@ -171,38 +136,9 @@ pub(super) fn raised(raised: Raised) -> wire::Raised {
         Raised::Allowed => wire::Raised::Allowed,
         Raised::CurrentlyRunning => wire::Raised::CurrentlyRunning,
         Raised::DisabledByPolicy => wire::Raised::DisabledByPolicy,
-    }
-}
-
-/// A trigger as it stands.
-pub(super) fn trigger_out(trigger: policy::Trigger) -> wire::Trigger {
-    use wire::trigger::Kind;
-    let kind = match trigger {
-        policy::Trigger::Timer { minutes, one_shot } => {
-            Kind::Timer(wire::TimerTrigger { minutes, one_shot })
-        }
-        policy::Trigger::System { event, one_shot } => Kind::System(wire::SystemTrigger {
-            event: match event {
-                policy::SystemEvent::InternetAvailable => wire::SystemEvent::InternetAvailable,
-            }
-            .into(),
-            one_shot,
-        }),
-        policy::Trigger::Push => Kind::Push(wire::PushTrigger {}),
-        policy::Trigger::Application => Kind::Application(wire::ApplicationTrigger {}),
-    };
-    wire::Trigger { kind: Some(kind) }
-}
-
-/// A condition as it stands.
-pub(super) fn condition_out(condition: policy::Condition) -> wire::Condition {
-    match condition {
-        policy::Condition::UserPresent => wire::Condition::UserPresent,
-        policy::Condition::UserNotPresent => wire::Condition::UserNotPresent,
-        policy::Condition::InternetAvailable => wire::Condition::InternetAvailable,
-        policy::Condition::InternetNotAvailable => wire::Condition::InternetNotAvailable,
-        policy::Condition::SessionConnected => wire::Condition::SessionConnected,
-        policy::Condition::SessionDisconnected => wire::Condition::SessionDisconnected,
+        Raised::DeniedByUser => wire::Raised::DeniedByUser,
+        Raised::DeniedBySystem => wire::Raised::DeniedBySystem,
+        Raised::LowBattery => wire::Raised::LowBattery,
     }
 }
 
@@ -265,6 +201,9 @@ fn exit(exit: &Exit) -> String {
         Exit::Status(status) => format!("exit status {status}"),
         Exit::Signal(signal) => format!("signal {signal}"),
         Exit::MemoryExceeded => "killed by the kernel at its memory cap".to_owned(),
+        Exit::SystemMemory => {
+            "killed by the kernel: the whole device was short of memory".to_owned()
+        }
         Exit::LaunchFailed { message } => format!("not started: {message}"),
         Exit::Lost => "lost: nobody held it when the daemon came back".to_owned(),
     }
@@ -327,33 +266,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn triggers_and_conditions_survive_both_ways() {
-        let triggers = [
-            policy::Trigger::Timer {
-                minutes: 43_199,
-                one_shot: true,
-            },
-            policy::Trigger::System {
-                event: policy::SystemEvent::InternetAvailable,
-                one_shot: false,
-            },
-            policy::Trigger::Push,
-            policy::Trigger::Application,
-        ];
-        for there in triggers {
-            assert_eq!(trigger(Some(trigger_out(there))).unwrap(), there);
-        }
-        let conditions = [
-            policy::Condition::UserPresent,
-            policy::Condition::UserNotPresent,
-            policy::Condition::InternetAvailable,
-            policy::Condition::InternetNotAvailable,
-            policy::Condition::SessionConnected,
-            policy::Condition::SessionDisconnected,
-        ];
-        for there in conditions {
-            assert_eq!(condition(0, condition_out(there).into()).unwrap(), there);
-        }
+    fn an_entry_point_is_needed() {
+        let refused = entry_point(String::new()).unwrap_err();
+        let (field, message) = problem::violations(&refused).remove(0);
+        assert_eq!(field, "entry_point");
+        assert!(message.contains("not offered"), "{message}");
     }
 
     #[test]
@@ -372,6 +289,9 @@ mod tests {
             (Raised::Allowed, 1),
             (Raised::CurrentlyRunning, 2),
             (Raised::DisabledByPolicy, 3),
+            (Raised::DeniedByUser, 4),
+            (Raised::DeniedBySystem, 5),
+            (Raised::LowBattery, 6),
         ] {
             assert_eq!(i32::from(raised(raised_as)), number);
         }

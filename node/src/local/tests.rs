@@ -422,7 +422,7 @@ fn what_is_wrong_is_named_by_its_field() {
             (
                 "name",
                 wire::RegisterRequest {
-                    name: "no spaces".into(),
+                    name: "no\tcontrols".into(),
                     ..good.clone()
                 },
             ),

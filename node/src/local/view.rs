@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use lull_policy::{
     AppId, Device, Explanation, Level, Now, PerMille, Registration, RegistrationId, TaskName,
+    TaskState, Zone,
 };
 use lull_proto::local::v1 as wire;
 
@@ -18,7 +19,6 @@ const TASKS: usize = 32 * 128;
 
 /// Registrations, all or of one app.
 pub(super) fn tasks(device: &Device, now: Now, app: Option<&AppId>) -> Vec<wire::Task> {
-    let running: BTreeSet<RegistrationId> = device.runs().map(|run| run.registration).collect();
     let listed: Vec<&Registration> = device
         .registrations()
         .filter(|registration| app.is_none_or(|app| registration.app == *app))
@@ -33,39 +33,43 @@ pub(super) fn tasks(device: &Device, now: Now, app: Option<&AppId>) -> Vec<wire:
         explained.map(|one| (one.registration, one)).collect();
     let tasks = listed.into_iter().map(|registration| {
         let id = registration.id;
-        task(registration, explained.get(&id), running.contains(&id))
+        task(registration, explained.get(&id), device.state_of(id))
     });
     tasks.collect()
 }
 
-fn task(registration: &Registration, explained: Option<&Explanation>, running: bool) -> wire::Task {
-    let waiting = registration.latch.is_some() || !registration.queue.is_empty();
-    let state = match (running, waiting, registration.spent) {
-        (true, ..) => "running",
-        (false, true, _) => "waiting",
-        (false, false, true) => "spent",
-        (false, false, false) => "idle",
-    };
+fn task(
+    registration: &Registration,
+    explained: Option<&Explanation>,
+    state: TaskState,
+) -> wire::Task {
+    let waits = state == TaskState::Waiting;
     let reasons = explained.iter().flat_map(|explained| &explained.reasons);
     let conditions = registration.conditions.iter();
     wire::Task {
         id: registration.id.0,
         app: registration.app.to_string(),
         name: registration.name.to_string(),
-        entry_point: registration.entry_point.to_string(),
-        trigger: Some(trigger_out(registration.trigger)),
+        entry_point: entry_point(registration),
+        trigger: Some(trigger_out(&registration.trigger)),
         conditions: conditions
             .map(|condition| condition_out(*condition).into())
             .collect(),
-        state: state.to_owned(),
+        state: word(&state),
         reasons: reasons
-            .filter(|_| state == "waiting")
+            .filter(|_| waits)
             .map(|why| format!("{}: {}", word(&why.reason), why.seen))
             .collect(),
         registered_at: Some(moment(registration.registered_at)),
         next: explained.and_then(|explained| explained.next).map(moment),
         runs: registration.runs,
     }
+}
+
+/// Empty for what runs in the app's own process.
+fn entry_point(registration: &Registration) -> String {
+    let entry_point = registration.entry_point.as_ref();
+    entry_point.map(ToString::to_string).unwrap_or_default()
 }
 
 /// Explanations of one task, or of all of an app.
@@ -192,16 +196,24 @@ fn readings(device: &Device, board: &Status) -> Vec<wire::Reading> {
         line(reading::EXTERNAL_POWER, yes_or_no(now.external_power)),
         line(reading::BATTERY, shown(now.battery, percent)),
         line(reading::BATTERY_SAVER, yes_or_no(now.battery_saver)),
+        line(reading::SAVER_MANUAL, yes_or_no(now.saver_manual)),
         line(
             reading::NETWORK,
             shown(now.network, |network| word(&network)),
         ),
         line(reading::INTERNET, yes_or_no(now.internet)),
+        line(reading::METERED, yes_or_no(now.metered)),
         line(
             reading::SESSION,
             shown(now.session, |session| word(&session)),
         ),
         line(reading::USER_PRESENT, yes_or_no(now.user_present)),
+        line(reading::SCREEN_LOCKED, yes_or_no(now.screen_locked)),
+        line(reading::SCREEN_ON, yes_or_no(now.screen_on)),
+        line(reading::STANDBY, yes_or_no(now.standby)),
+        line(reading::CALL, shown(now.call, |call| word(&call))),
+        line(reading::ZONE, shown(now.zone, distance)),
+        line(reading::CPU_PRESSURE, shown(now.cpu_pressure, percent)),
     ]
 }
 
@@ -211,6 +223,13 @@ fn shown<T>(level: Level<T>, text: impl FnOnce(T) -> String) -> (String, &'stati
         Level::Known(value) => (text(value), "known"),
         Level::Assumed(value) => (text(value), "assumed"),
     }
+}
+
+/// A zone's distance from UTC; its name is the host's own number.
+fn distance(zone: Zone) -> String {
+    let minutes = zone.offset.unsigned_abs() / 60;
+    let sign = if zone.offset < 0 { '-' } else { '+' };
+    format!("UTC{sign}{:02}:{:02}", minutes / 60, minutes % 60)
 }
 
 fn percent(charge: PerMille) -> String {

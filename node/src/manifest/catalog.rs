@@ -72,7 +72,7 @@ enum RefusalReason {
     #[error(transparent)]
     File(#[from] folder::FileError),
     #[error(transparent)]
-    Document(#[from] crate::config::document::DocumentError),
+    Document(#[from] lull_document::DocumentError),
     #[error(transparent)]
     Owner(#[from] OwnerError),
     #[error(transparent)]

@@ -13,10 +13,12 @@ mod register;
 mod state_folder;
 mod uids;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use lull_policy::{AgentDeclaration, App, AppId, EntryPoint, RegistrationRequest};
+use lull_policy::{
+    AgentDeclaration, App, AppId, Capability, EntryPoint, RegistrationRequest, Signer,
+};
 
 pub use catalog::{Catalog, CatalogError};
 pub use follow::follow;
@@ -47,6 +49,8 @@ pub mod bounds {
     pub const VARIABLE_VALUE: usize = 4_096;
     /// Bytes of a version.
     pub const VERSION: usize = 64;
+    /// Bytes of a resource group's name.
+    pub const GROUP: usize = 64;
     /// Bytes of a Unix user's name (`useradd`'s own bound).
     pub const USER: usize = 32;
 }
@@ -60,6 +64,8 @@ pub struct Manifest {
     pub version: String,
     /// The Unix user it names; absent = one of the configured range.
     pub user: Option<String>,
+    /// What it may do beyond running.
+    pub capabilities: BTreeSet<Capability>,
     /// Its agents.
     pub agents: BTreeMap<EntryPoint, Agent>,
     /// Registrations that the daemon makes for it.
@@ -90,6 +96,9 @@ impl Manifest {
                 .values()
                 .map(|agent| agent.declaration.clone())
                 .collect(),
+            capabilities: self.capabilities.clone(),
+            // This release verifies no signature: privileged capabilities never count.
+            signed_by: Signer::None,
         }
     }
 }

@@ -1,31 +1,63 @@
 //! Reads one manifest, strictly: what is not known is refused, and every value is within its bound.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use lull_policy::{AgentDeclaration, AppId, Bytes, EntryPoint, Policy, Span, TaskType};
+use lull_document::{DocumentError, Origin, Refused, Section};
+use lull_policy::{
+    AgentDeclaration, AppId, Bytes, Capability, EntryPoint, Policy, Span, TaskType,
+    usual_capabilities,
+};
 
 use super::{Agent, Manifest, bounds, register};
-use crate::config::document::{DocumentError, Origin, Refused, Section};
 
-const KEYS: [&str; 5] = ["id", "version", "user", "agent", "register"];
+const KEYS: [&str; 6] = ["id", "version", "user", "capabilities", "agent", "register"];
 
-const AGENT_KEYS: [&str; 6] = [
+const AGENT_KEYS: [&str; 8] = [
     "entry_point",
     "types",
     "command",
     "memory",
     "time",
     "environment",
+    "multiple_instances",
+    "resource_group",
 ];
 
 /// Task types by their names in a manifest.
-const TYPES: [(&str, TaskType); 4] = [
+const TYPES: [(&str, TaskType); 11] = [
     ("general", TaskType::General),
     ("system-event", TaskType::SystemEvent),
     ("timer", TaskType::Timer),
     ("push-notification", TaskType::PushNotification),
+    ("audio", TaskType::Audio),
+    ("control-channel", TaskType::ControlChannel),
+    ("device-use", TaskType::DeviceUse),
+    ("device-servicing", TaskType::DeviceServicing),
+    ("media-processing", TaskType::MediaProcessing),
+    ("scheduled", TaskType::Scheduled),
+    ("update-task", TaskType::UpdateTask),
 ];
+
+/// Capabilities by their names in a manifest.
+const CAPABILITIES: [(&str, Capability); 7] = [
+    ("internet", Capability::Internet),
+    ("device", Capability::Device),
+    ("media", Capability::Media),
+    ("sms", Capability::Sms),
+    ("device-servicing", Capability::DeviceServicing),
+    (
+        "extended-background-task-time",
+        Capability::ExtendedBackgroundTaskTime,
+    ),
+    (
+        "extended-execution-unconstrained",
+        Capability::ExtendedExecutionUnconstrained,
+    ),
+];
+
+/// The group of all audio agents of an app, which is the machine's own (RES-06).
+const AUDIO_GROUP: &str = "audio";
 
 /// Shorter than this nothing starts on a busy device.
 const SHORTEST_TIME: Span = Span::millis(100);
@@ -44,6 +76,7 @@ pub fn read(file: &Path, text: &str, policy: &Policy) -> Result<Manifest, Docume
             id: id(root)?,
             version: version(root)?,
             user: user(root)?,
+            capabilities: capabilities(root)?,
             registrations: register::read(root, &agents, policy)?,
             agents,
         })
@@ -88,6 +121,11 @@ fn user(root: &Section<'_>) -> Result<Option<String>, DocumentError> {
     })
 }
 
+fn capabilities(root: &Section<'_>) -> Result<BTreeSet<Capability>, DocumentError> {
+    let capabilities = root.words("capabilities", &CAPABILITIES)?;
+    Ok(capabilities.map_or_else(usual_capabilities, BTreeSet::from_iter))
+}
+
 fn agents(root: &Section<'_>) -> Result<BTreeMap<EntryPoint, Agent>, DocumentError> {
     let sections = root.sections("agent", &AGENT_KEYS)?;
     if sections.is_empty() {
@@ -101,9 +139,19 @@ fn agents(root: &Section<'_>) -> Result<BTreeMap<EntryPoint, Agent>, DocumentErr
         );
         return Err(root.error("agent", problem));
     }
-    let mut agents = BTreeMap::new();
+    let mut agents: BTreeMap<EntryPoint, Agent> = BTreeMap::new();
     for section in &sections {
         let agent = agent(section)?;
+        let scheduled = |agent: &Agent| agent.declaration.types.contains(&TaskType::Scheduled);
+        if scheduled(&agent)
+            && let Some(first) = agents.values().find(|first| scheduled(first))
+        {
+            let problem = format!(
+                "{:?} is the app's scheduled agent already; an app has one (ACC-40)",
+                first.declaration.entry_point.as_str()
+            );
+            return Err(section.error("types", problem));
+        }
         let entry_point = agent.declaration.entry_point.clone();
         if agents.insert(entry_point.clone(), agent).is_some() {
             let problem = format!(
@@ -127,10 +175,29 @@ fn agent(section: &Section<'_>) -> Result<Agent, DocumentError> {
             types: types(section)?,
             memory: section.size("memory", SMALLEST_MEMORY..=LARGEST_MEMORY)?,
             time: section.span("time", SHORTEST_TIME..=LONGEST_TIME)?,
+            multiple_instances: section.flag("multiple_instances")?.unwrap_or(false),
+            resource_group: resource_group(section)?,
         },
         program,
         args,
         environment: environment(section)?,
+    })
+}
+
+fn resource_group(section: &Section<'_>) -> Result<Option<Box<str>>, DocumentError> {
+    section.parsed("resource_group", "a group's name, in quotes", |name| {
+        if name == AUDIO_GROUP {
+            return Err(format!(
+                "{name:?} is the group of all audio agents; choose another"
+            ));
+        }
+        let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        let fits = !name.is_empty() && name.len() <= bounds::GROUP && name.chars().all(valid);
+        let limit = bounds::GROUP;
+        let problem = || {
+            format!("{name:?} is not a group's name: 1 to {limit} letters, digits, '-', '_', '.'")
+        };
+        fits.then(|| name.into()).ok_or_else(problem)
     })
 }
 

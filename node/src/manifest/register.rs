@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use lull_document::{DocumentError, Refused, Section, unknown_name, word};
 use lull_policy::{
     Condition, EntryPoint, Policy, RegistrationRequest, SystemEvent, TaskName, TaskType, Trigger,
 };
 
 use super::{Agent, bounds};
-use crate::config::document::{DocumentError, Section, unknown_name};
 
 const KEYS: [&str; 5] = [
     "name",
@@ -17,16 +17,39 @@ const KEYS: [&str; 5] = [
     "cancel_on_condition_loss",
 ];
 
-const TRIGGERS: [&str; 4] = ["timer", "system", "push", "application"];
+/// Triggers by their names in a manifest. Those after the first four are known and not offered yet.
+const TRIGGERS: [&str; 13] = [
+    "timer",
+    "system",
+    "push",
+    "application",
+    "maintenance",
+    "control-channel",
+    "socket",
+    "media",
+    "device-use",
+    "device-servicing",
+    "device-watcher",
+    "files",
+    "bus",
+];
+
+/// What has to be written.
+const EXPECTED: &str = "one of { timer = { minutes = 30 } }, { system = { event = \"internet-available\" } }, { push = {} }, { application = {} }";
 
 /// Conditions by their names in a manifest.
-const CONDITIONS: [(&str, Condition); 6] = [
+const CONDITIONS: [(&str, Condition); 8] = [
     ("user-present", Condition::UserPresent),
     ("user-not-present", Condition::UserNotPresent),
     ("internet-available", Condition::InternetAvailable),
     ("internet-not-available", Condition::InternetNotAvailable),
     ("session-connected", Condition::SessionConnected),
     ("session-disconnected", Condition::SessionDisconnected),
+    ("free-network-available", Condition::FreeNetworkAvailable),
+    (
+        "background-work-cost-not-high",
+        Condition::BackgroundWorkCostNotHigh,
+    ),
 ];
 
 /// Reads all of them; each must fit an agent of the manifest.
@@ -69,8 +92,7 @@ fn request(
     let name = section.parsed("name", expected, |text| TaskName::new(text))?;
     let name = name.ok_or_else(|| section.missing("name", expected))?;
     let agent = agent(section, agents)?;
-    let trigger = trigger(section, policy)?;
-    let needed = needed(trigger);
+    let (trigger, needed) = trigger(section, policy)?;
     if !agent.declaration.types.contains(&needed.1) {
         let problem = format!(
             "agent {:?} is not declared for it; add {:?} to its types",
@@ -79,13 +101,12 @@ fn request(
         );
         return Err(section.error("trigger", problem));
     }
+    let entry_point = agent.declaration.entry_point.clone();
     Ok(RegistrationRequest {
-        name,
-        entry_point: agent.declaration.entry_point.clone(),
-        trigger,
         conditions: conditions(section)?,
         cancel_on_condition_loss: section.flag("cancel_on_condition_loss")?.unwrap_or(false),
         replace: true,
+        ..RegistrationRequest::new(name, Some(entry_point), trigger)
     })
 }
 
@@ -102,36 +123,35 @@ fn agent<'a>(
     })
 }
 
-/// The task type that a trigger needs (MAN-04), with its name.
-fn needed(trigger: Trigger) -> (&'static str, TaskType) {
-    match trigger {
-        Trigger::Timer { .. } => ("timer", TaskType::Timer),
-        Trigger::System { .. } => ("system-event", TaskType::SystemEvent),
-        Trigger::Push => ("push-notification", TaskType::PushNotification),
-        Trigger::Application => ("general", TaskType::General),
-    }
-}
+/// A task type, with its name.
+type Needed = (&'static str, TaskType);
 
-fn trigger(section: &Section<'_>, policy: &Policy) -> Result<Trigger, DocumentError> {
-    let expected = "one of { timer = { minutes = 30 } }, { system = { event = \"internet-available\" } }, { push = {} }, { application = {} }";
+/// The trigger, and the type that it needs (MAN-04).
+fn trigger(section: &Section<'_>, policy: &Policy) -> Result<(Trigger, Needed), DocumentError> {
     let trigger = section.section("trigger", &TRIGGERS)?;
-    let trigger = trigger.ok_or_else(|| section.missing("trigger", expected))?;
+    let trigger = trigger.ok_or_else(|| section.missing("trigger", EXPECTED))?;
     let given: Vec<&str> = trigger.keys().collect();
-    if given.len() != 1 {
-        let problem = format!("{} triggers; it has to be {expected}", given.len());
+    let [given] = *given else {
+        let problem = format!("{} triggers; it has to be {EXPECTED}", given.len());
         return Err(section.error("trigger", problem));
-    }
+    };
     if let Some(timer) = trigger.section("timer", &["minutes", "one_shot"])? {
-        return timer_trigger(&timer, policy);
+        let timer = timer_trigger(&timer, policy)?;
+        return Ok((timer, ("timer", TaskType::Timer)));
     }
     if let Some(system) = trigger.section("system", &["event", "one_shot"])? {
-        return system_trigger(&system);
+        let system = system_trigger(&system)?;
+        return Ok((system, ("system-event", TaskType::SystemEvent)));
     }
     if trigger.section("push", &[])?.is_some() {
-        return Ok(Trigger::Push);
+        let needed = ("push-notification", TaskType::PushNotification);
+        return Ok((Trigger::Push, needed));
     }
-    trigger.section("application", &[])?;
-    Ok(Trigger::Application)
+    if trigger.section("application", &[])?.is_some() {
+        return Ok((Trigger::Application, ("general", TaskType::General)));
+    }
+    let problem = format!("{given} is not offered by this node yet; it has to be {EXPECTED}");
+    Err(section.error("trigger", problem))
 }
 
 fn timer_trigger(timer: &Section<'_>, policy: &Policy) -> Result<Trigger, DocumentError> {
@@ -151,7 +171,17 @@ fn timer_trigger(timer: &Section<'_>, policy: &Policy) -> Result<Trigger, Docume
 
 fn system_trigger(system: &Section<'_>) -> Result<Trigger, DocumentError> {
     let events = [("internet-available", SystemEvent::InternetAvailable)];
-    let event = system.word("event", &events)?;
+    let event = system.value("event", "\"internet-available\"", |value| {
+        let text = value.as_str().ok_or(Refused::Type)?;
+        let known = SystemEvent::ALL.iter().any(|event| event.word() == text);
+        let offered = events.iter().any(|(word, _)| *word == text);
+        if known && !offered {
+            return Err(Refused::Because(format!(
+                "{text:?} is not offered by this node yet; it offers \"internet-available\""
+            )));
+        }
+        word(text, &events)
+    })?;
     let event = event.ok_or_else(|| system.missing("event", "\"internet-available\""))?;
     Ok(Trigger::System {
         event,

@@ -53,7 +53,7 @@ entry_point = "photo-sync"
 trigger = { application = {} }
 "#;
 
-fn parse(text: &str) -> Result<Manifest, crate::config::document::DocumentError> {
+fn parse(text: &str) -> Result<Manifest, lull_document::DocumentError> {
     read(Path::new("photos.toml"), text, &Policy::default())
 }
 
@@ -74,7 +74,8 @@ fn a_full_manifest_is_read() {
     let tidy = app.agents.last().unwrap();
     assert_eq!(tidy.types, [TaskType::Timer]);
     assert_eq!((tidy.memory, tidy.time), (None, None));
-    let triggers: Vec<Trigger> = manifest.registrations.iter().map(|r| r.trigger).collect();
+    let registrations = manifest.registrations.iter();
+    let triggers: Vec<Trigger> = registrations.map(|r| r.trigger.clone()).collect();
     let event = SystemEvent::InternetAvailable;
     assert_eq!(
         triggers,
@@ -95,6 +96,27 @@ fn a_full_manifest_is_read() {
     assert_eq!(sync.conditions, [Condition::InternetAvailable]);
     assert!(sync.cancel_on_condition_loss);
     assert!(!manifest.registrations[1].cancel_on_condition_loss);
+}
+
+#[test]
+fn what_an_app_may_do_is_declared() {
+    let base = "id = \"music\"\nversion = \"1\"\n";
+    let agent = "[[agent]]\nentry_point = \"play\"\ncommand = [\"/usr/bin/play\"]\n";
+    let usual = parse(&format!("{base}{agent}types = [\"scheduled\"]")).unwrap();
+    assert_eq!(usual.app().capabilities, lull_policy::usual_capabilities());
+    let types = "types = [\"audio\", \"control-channel\", \"device-use\", \"device-servicing\", \"media-processing\", \
+        \"scheduled\", \"update-task\"]";
+    let text = format!(
+        "{base}capabilities = [\"sms\", \"extended-background-task-time\"]\n{agent}{types}\n\
+        multiple_instances = true\nresource_group = \"workers\""
+    );
+    let app = parse(&text).unwrap().app();
+    assert_eq!(app.agents[0].types.len(), 7);
+    assert!(app.agents[0].multiple_instances);
+    assert_eq!(app.agents[0].resource_group.as_deref(), Some("workers"));
+    assert!(app.can(Capability::Sms) && !app.can(Capability::Internet));
+    // Nobody has signed it.
+    assert!(!app.can(Capability::ExtendedBackgroundTaskTime));
 }
 
 #[test]

@@ -406,7 +406,7 @@ fn write(
 }
 
 /// FNV-1a over a row's texts: every step is a bijection, so that one changed byte always shows. Against decay, not against people.
-fn sum(key: &str, value: &str) -> i64 {
+pub(super) fn sum(key: &str, value: &str) -> i64 {
     let bytes = key.bytes().chain([0]).chain(value.bytes());
     let sum = bytes.fold(0xcbf2_9ce4_8422_2325, |sum: u64, byte| {
         (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)

@@ -5,7 +5,11 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use lull_policy::{BootId, DeviceRecord, Event, Key, Now, PushId, Record, SeenPush, Wall};
+use lull_policy::{
+    App, AppId, BootId, Bytes, Choices, Consent, Device, DeviceRecord, Elapsed, Event, Front,
+    FrontState, Key, Now, Policy, Profile, PushId, Quota, Record, SeenPush, Signer, Subject,
+    Update, UpdateStage, Wall, usual_capabilities,
+};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -166,6 +170,105 @@ fn a_migration_that_fails_leaves_the_store_as_it_was() {
     schema::migrate(&mut db, &steps).unwrap_err();
     drop(db);
     assert_eq!(contents(&config).set_aside, None);
+}
+
+/// What release 0.1 wrote: each line a key and its record.
+const VERSION_0_1: &str = include_str!("tests/version_0_1.records");
+
+#[test]
+fn the_records_of_release_0_1_are_read_and_written_anew() {
+    let (_folder, config) = folder();
+    drop(File::open(&config, WALL).unwrap());
+    let db = Connection::open(&config.path).unwrap();
+    for line in VERSION_0_1.lines() {
+        let (key, value) = line.split_once('\t').unwrap();
+        db.execute(
+            "INSERT INTO records (key, value, sum) VALUES (?1, ?2, ?3)",
+            rusqlite::params![key, value, file::sum(key, value)],
+        )
+        .unwrap();
+    }
+    db.close().unwrap();
+    let (mut file, found) = File::open(&config, WALL).unwrap();
+    assert_eq!(found.set_aside, None);
+    assert_eq!(found.records.len(), VERSION_0_1.lines().count());
+    let device = Device::restore(found.records.clone());
+    let names: Vec<String> = device.registrations().map(|r| r.name.to_string()).collect();
+    assert_eq!(names, ["latched", "pushed"]);
+    let agents = device.registrations().map(|r| r.entry_point.clone());
+    assert!(agents.flatten().all(|agent| agent.as_str() == "sync"));
+    assert_eq!(device.runs().count(), 1);
+    assert_eq!(device.policy().task_memory, Some(Bytes(67_108_864)));
+    assert_eq!(
+        device.policy().periodic_time,
+        Policy::default().periodic_time
+    );
+    file.commit(&put(found.records.clone())).unwrap();
+    drop(file);
+    assert_eq!(sorted(contents(&config).records), sorted(found.records));
+}
+
+#[test]
+fn records_that_came_after_release_0_1_have_keys_of_their_own() {
+    let (_folder, config) = folder();
+    let app = AppId::new("photos").unwrap();
+    let device = Subject::new("usb:1234").unwrap();
+    let records = [
+        Record::Profile(Profile::default()),
+        Record::Front(Front {
+            app: app.clone(),
+            state: FrontState::Background,
+            unheard: Vec::new(),
+        }),
+        Record::Choices(Choices {
+            app: app.clone(),
+            pinned: true,
+            lock_screen: false,
+            auto_upload: false,
+            agents_disabled: false,
+        }),
+        Record::Update(Update {
+            app: app.clone(),
+            to: installed(app.clone()),
+            stage: UpdateStage::Draining,
+        }),
+        Record::App(installed(app.clone())),
+        Record::Quota(Quota {
+            app: app.clone(),
+            refill: Elapsed::from_millis(5),
+            cpu_spent: true,
+            network_spent: false,
+        }),
+        Record::Consent(Consent {
+            app: app.clone(),
+            device: device.clone(),
+        }),
+    ];
+    let (mut file, _) = File::open(&config, WALL).unwrap();
+    file.commit(&put(records.clone())).unwrap();
+    drop(file);
+    assert_eq!(
+        sorted(contents(&config).records),
+        sorted(records.clone().into())
+    );
+    let (mut file, _) = File::open(&config, WALL).unwrap();
+    let mut gone = Batch::default();
+    for record in &records {
+        gone.changes.insert(record.key(), None);
+    }
+    file.commit(&gone).unwrap();
+    drop(file);
+    assert_eq!(contents(&config).records, []);
+}
+
+fn installed(id: AppId) -> App {
+    App {
+        id,
+        version: "1.0".into(),
+        agents: Vec::new(),
+        capabilities: usual_capabilities(),
+        signed_by: Signer::None,
+    }
 }
 
 type Damage = fn(&StoreConfig);

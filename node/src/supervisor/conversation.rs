@@ -32,6 +32,9 @@ const PROGRESS: Duration = Duration::from_millis(100);
 /// Bytes that may wait for an agent that does not read; then its questions stay without answer. Invocation and cancel always fit.
 const OUTBOX: usize = 32 * 1024;
 
+/// Why a launch without entry point ends before it begins: nothing that this release accepts is registered for it.
+const IN_PROCESS: &str = "it runs in the app's own process, which is not offered by this node yet";
+
 /// How a conversation begins.
 #[derive(Debug)]
 pub(super) enum Begin {
@@ -136,7 +139,8 @@ impl Conversation {
     async fn prepare(&mut self, launch: Box<Launch>) {
         let setup = Arc::clone(&self.setup);
         let preparing = tokio::task::spawn_blocking(move || {
-            let program = setup.catalog.agent(&launch.app, &launch.entry_point)?;
+            let entry_point = launch.entry_point.as_ref().ok_or(IN_PROCESS)?;
+            let program = setup.catalog.agent(&launch.app, entry_point)?;
             order::order(&launch, program, setup.clock.now(), sabotage::limits_off())
         });
         let prepared = preparing.await.unwrap_or_else(|_panicked| {
@@ -389,6 +393,8 @@ impl Conversation {
         else {
             return Ok(());
         };
+        // A scheduled agent has to say that its work is done (RUN-43). For a plain command its exit 0 will have to be that
+        // word, once this release schedules any: the machine takes a silent end for a crash.
         let event = Event::RunEnded {
             run: self.run,
             exit,

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use lull_launcher::wire;
-use lull_policy::{Launch, Now, Push, Running, SystemEvent, Trigger};
+use lull_policy::{Launch, Now, Push, Running, Trigger, TriggerKind};
 use lull_proto::agent::{Invocation, LINE_LIMIT, PROTOCOL, PushDetails, ToAgent, environment};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use serde::{Deserialize, Serialize};
@@ -119,8 +119,8 @@ fn note(launch: &Launch) -> Note {
             run: launch.run.0,
             app: launch.app.to_string(),
             task: launch.task.to_string(),
-            entry_point: launch.entry_point.to_string(),
-            trigger: trigger(launch.trigger).to_owned(),
+            entry_point: entry_point(launch),
+            trigger: trigger(&launch.trigger),
             push: launch.push.as_ref().map(details),
             attempt: launch.attempt,
             cancel_after_ms: None,
@@ -158,16 +158,17 @@ pub(super) fn line(message: &ToAgent) -> Vec<u8> {
     line
 }
 
+/// Empty for what runs in the app's own process, which is not ordered here.
+fn entry_point(launch: &Launch) -> String {
+    let entry_point = launch.entry_point.as_ref();
+    entry_point.map(ToString::to_string).unwrap_or_default()
+}
+
 /// What fired it, in the words of [`environment::TRIGGER`].
-fn trigger(trigger: Trigger) -> &'static str {
-    match trigger {
-        Trigger::Timer { .. } => "timer",
-        Trigger::System {
-            event: SystemEvent::InternetAvailable,
-            ..
-        } => "system:internet-available",
-        Trigger::Push => "push",
-        Trigger::Application => "application",
+fn trigger(trigger: &Trigger) -> String {
+    match trigger.kind() {
+        TriggerKind::System(event) => format!("system:{}", event.word()),
+        kind => kind.word().to_owned(),
     }
 }
 
@@ -208,10 +209,7 @@ fn environment(
     own(environment::RUN, Some(launch.run.0.to_string()));
     own(environment::APP, Some(launch.app.to_string()));
     own(environment::TASK, Some(launch.task.to_string()));
-    own(
-        environment::TRIGGER,
-        Some(trigger(launch.trigger).to_owned()),
-    );
+    own(environment::TRIGGER, Some(trigger(&launch.trigger)));
     own(environment::PUSH_ID, push.map(|push| push.id.to_string()));
     own(environment::ATTEMPT, Some(launch.attempt.to_string()));
     own(environment::STATE, Some(folder.to_owned()));

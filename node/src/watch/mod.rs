@@ -8,14 +8,14 @@ pub mod bell;
 mod netlink;
 mod network;
 mod power;
-mod session;
+mod unread;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lull_policy::{Event, Level, Reading, Source};
+use lull_policy::{Event, Level, Reading, Readings, Source};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
@@ -139,7 +139,11 @@ impl Watchers {
             match source {
                 Source::Network => network::watch(&post).await,
                 Source::Power => power::watch(&post).await,
-                Source::Session => session::watch(&post).await,
+                Source::Session
+                | Source::Screen
+                | Source::Telephony
+                | Source::Zone
+                | Source::Pressure => unread::watch(&post, source).await,
             }
         })
     }
@@ -171,30 +175,13 @@ impl Watchers {
         if self
             .post
             .engine
-            .tell(Event::Readings(unknown(source)))
+            .tell(Event::Readings(Readings::default().of(source)))
             .is_err()
         {
             self.post.board.count(REFUSED);
         }
         let task = self.spawn(source, after);
         self.watched.insert(source, Watched { task, retry });
-    }
-}
-
-fn unknown(source: Source) -> Vec<Reading> {
-    match source {
-        Source::Network => vec![
-            Reading::Network(Level::Unknown),
-            Reading::Internet(Level::Unknown),
-        ],
-        Source::Power => vec![
-            Reading::ExternalPower(Level::Unknown),
-            Reading::Battery(Level::Unknown),
-        ],
-        Source::Session => vec![
-            Reading::Session(Level::Unknown),
-            Reading::UserPresent(Level::Unknown),
-        ],
     }
 }
 
@@ -217,10 +204,18 @@ fn name(of: Reading) -> &'static str {
         Reading::ExternalPower(_) => reading::EXTERNAL_POWER,
         Reading::Battery(_) => reading::BATTERY,
         Reading::BatterySaver(_) => reading::BATTERY_SAVER,
+        Reading::SaverManual(_) => reading::SAVER_MANUAL,
         Reading::Network(_) => reading::NETWORK,
         Reading::Internet(_) => reading::INTERNET,
+        Reading::Metered(_) => reading::METERED,
         Reading::Session(_) => reading::SESSION,
         Reading::UserPresent(_) => reading::USER_PRESENT,
+        Reading::ScreenLocked(_) => reading::SCREEN_LOCKED,
+        Reading::ScreenOn(_) => reading::SCREEN_ON,
+        Reading::Standby(_) => reading::STANDBY,
+        Reading::Call(_) => reading::CALL,
+        Reading::Zone(_) => reading::ZONE,
+        Reading::CpuPressure(_) => reading::CPU_PRESSURE,
     }
 }
 

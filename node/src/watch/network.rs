@@ -1,7 +1,8 @@
 //! Network and Internet from the kernel's routing tables (rtnetlink).
 //!
 //! The Internet counts as available while a default route stands whose device carries (CND-22); whether packets come
-//! back is not probed. Deliberately absent: what lies below a tunnel; a default route over one reads as a cable.
+//! back is not probed. Deliberately absent: what lies below a tunnel; a default route over one reads as a cable. Whether it
+//! is paid for by use is only assumed; no source has that in this release.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,7 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use futures_util::{Stream, TryStreamExt as _};
-use lull_policy::{Level, Network, Reading};
+use lull_policy::{Level, Network, Reading, Source};
 use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
 use netlink_packet_route::route::{
     RouteAttribute, RouteHeader, RouteMessage, RouteNextHopFlags, RouteType,
@@ -20,7 +21,7 @@ use rtnetlink::constants::{RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_ROUTE, RTMGRP_LINK};
 use rtnetlink::{Handle, RouteMessageBuilder};
 
 use super::netlink::NetlinkBell;
-use super::{GAP, Post, Report, Reporter, SUPERSEDED, WatchError, without_source};
+use super::{GAP, Post, Report, Reporter, SUPERSEDED, WatchError, unread, without_source};
 use crate::config::Assumed;
 
 /// Where the kernel shows what a device is.
@@ -52,7 +53,7 @@ pub(super) async fn watch(post: &Post) -> Result<(), WatchError> {
         let late = |_elapsed| io::Error::from(io::ErrorKind::TimedOut);
         let dump = dump.map_err(late).and_then(|dump| dump);
         let found = dump.map_err(|error| failed("reading the routes", error))?;
-        let pause = reporter.report(found.report())?;
+        let pause = reporter.report(found.report(post.assume))?;
         tokio::time::sleep(pause.unwrap_or(GAP)).await;
         if pause.is_none() {
             let rung = bell.ring().await;
@@ -80,11 +81,7 @@ fn is_absent(error: &io::Error) -> bool {
 
 /// Without a source: what the profile says, once.
 async fn assumed(post: &Post, reporter: &mut Reporter<'_>) -> Result<(), WatchError> {
-    let network = Assumed::level(post.assume.network);
-    let internet = Assumed::level(post.assume.internet);
-    let mut report = Report::default();
-    report.add(Reading::Network(network), without_source(network));
-    report.add(Reading::Internet(internet), without_source(internet));
+    let report = unread::report(post.assume.readings().of(Source::Network), Source::Network);
     while let Some(pause) = reporter.report(report.clone())? {
         tokio::time::sleep(pause).await;
     }
@@ -99,7 +96,7 @@ pub(super) struct Found {
 }
 
 impl Found {
-    fn report(&self) -> Report {
+    fn report(&self, assume: Assumed) -> Report {
         let internet = self.network != Network::None;
         let source = match &self.device {
             Some(device) => format!("rtnetlink: default route over {device}"),
@@ -108,6 +105,8 @@ impl Found {
         let mut report = Report::default();
         report.add(Reading::Network(Level::Known(self.network)), source.clone());
         report.add(Reading::Internet(Level::Known(internet)), source);
+        let metered = Assumed::level(assume.metered);
+        report.add(Reading::Metered(metered), without_source(metered));
         report
     }
 }

@@ -245,6 +245,8 @@ fn report(found: &Supplies, post: &Post) -> Report {
     report.add(Reading::ExternalPower(external), external_source);
     report.add(Reading::Battery(battery), battery_source);
     report.add(Reading::BatterySaver(saver), without_source(saver));
+    let manual = Assumed::level(assume.saver_manual);
+    report.add(Reading::SaverManual(manual), without_source(manual));
     report
 }
 

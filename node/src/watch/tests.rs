@@ -129,6 +129,41 @@ async fn a_source_is_watched_from_the_first_interest_to_the_last() {
 }
 
 #[tokio::test]
+async fn what_no_source_tells_is_assumed_or_unknown() {
+    let (engine, mut heard) = Recorder::engine(0);
+    let mut post = post(engine);
+    post.assume.standby = Some(false);
+    post.assume.call = Some(lull_policy::Call::None);
+    let unread = [
+        Source::Screen,
+        Source::Telephony,
+        Source::Zone,
+        Source::Pressure,
+    ];
+    let mut told = Vec::new();
+    for source in unread {
+        tokio::select! {
+            ended = unread::watch(&post, source) => panic!("{ended:?}"),
+            readings = next(&mut heard) => told.extend(readings),
+        }
+    }
+    assert_eq!(
+        told,
+        [
+            Reading::ScreenLocked(Level::Unknown),
+            Reading::ScreenOn(Level::Unknown),
+            Reading::Standby(Level::Assumed(false)),
+            Reading::Call(Level::Assumed(lull_policy::Call::None)),
+            Reading::Zone(Level::Unknown),
+            Reading::CpuPressure(Level::Unknown),
+        ]
+    );
+    let sources = post.board.read().sources;
+    assert_eq!(sources[reading::STANDBY], "assumed by the profile");
+    assert_eq!(sources[reading::ZONE], "no source on this device");
+}
+
+#[tokio::test]
 async fn what_did_not_change_is_not_told_again() {
     let (engine, mut heard) = Recorder::engine(0);
     let post = post(engine);
@@ -152,7 +187,7 @@ async fn what_did_not_change_is_not_told_again() {
 async fn a_full_engine_is_told_again() {
     let (engine, mut heard) = Recorder::engine(2);
     let post = post(engine);
-    let watch = session::watch(&post);
+    let watch = unread::watch(&post, Source::Session);
     let heard = async { next(&mut heard).await };
     tokio::select! {
         ended = watch => panic!("{ended:?}"),
@@ -178,7 +213,10 @@ async fn a_watcher_that_fails_reads_unknown_and_is_started_anew() {
     };
     let test = async {
         orders.send(WatchOrder::Start(Source::Power)).await.unwrap();
-        assert_eq!(next(&mut heard).await, unknown(Source::Power));
+        assert_eq!(
+            next(&mut heard).await,
+            Readings::default().of(Source::Power)
+        );
         let path = file.path().to_owned();
         drop(file);
         assert_eq!(

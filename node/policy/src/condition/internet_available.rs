@@ -2,11 +2,12 @@
 
 use super::Predicate;
 use crate::readings::Quantity;
-use crate::{Condition, WaitReason};
+use crate::{Condition, Source, WaitReason};
 
 pub(super) const PREDICATE: Predicate = Predicate {
     condition: Condition::InternetAvailable,
     quantity: Quantity::Internet,
+    sources: &[Source::Network],
     missing: WaitReason::Internet,
     holds: |readings| readings.internet.value(),
     needs: "the Internet has to become available",

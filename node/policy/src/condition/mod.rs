@@ -1,8 +1,10 @@
-//! The conditions of a registration (CND-20 to CND-25), one file each. All are joined by AND (CND-04).
+//! The conditions of a registration (CND-20 to CND-27), one file each. All are joined by AND (CND-04).
 //!
 //! A condition says whether it holds, does not hold, or cannot be told. *Cannot be told* neither lets a run
 //! start nor ends one (rule book, 0a).
 
+mod background_work_cost_not_high;
+mod free_network_available;
 mod internet_available;
 mod internet_not_available;
 mod session_connected;
@@ -11,7 +13,7 @@ mod user_not_present;
 mod user_present;
 
 use crate::readings::Quantity;
-use crate::{Condition, Readings, WaitReason};
+use crate::{Condition, Readings, Source, WaitReason};
 
 /// One condition.
 #[derive(Debug)]
@@ -20,6 +22,8 @@ pub(crate) struct Predicate {
     pub(crate) condition: Condition,
     /// What it looks at.
     pub(crate) quantity: Quantity,
+    /// Who reports what it looks at.
+    pub(crate) sources: &'static [Source],
     /// What a firing waits for while it does not hold.
     pub(crate) missing: WaitReason,
     /// Whether it holds; absent = nobody can tell.
@@ -29,13 +33,15 @@ pub(crate) struct Predicate {
 }
 
 /// Every condition, by the rule book's numbers.
-pub(crate) static ALL: [Predicate; 6] = [
+pub(crate) static ALL: [Predicate; 8] = [
     user_present::PREDICATE,
     user_not_present::PREDICATE,
     internet_available::PREDICATE,
     internet_not_available::PREDICATE,
     session_connected::PREDICATE,
     session_disconnected::PREDICATE,
+    free_network_available::PREDICATE,
+    background_work_cost_not_high::PREDICATE,
 ];
 
 /// The predicate of a condition.
@@ -47,6 +53,8 @@ pub(crate) fn predicate(condition: Condition) -> &'static Predicate {
         Condition::InternetNotAvailable => &ALL[3],
         Condition::SessionConnected => &ALL[4],
         Condition::SessionDisconnected => &ALL[5],
+        Condition::FreeNetworkAvailable => &ALL[6],
+        Condition::BackgroundWorkCostNotHigh => &ALL[7],
     }
 }
 
@@ -57,7 +65,7 @@ pub(crate) fn lost(condition: Condition, readings: &Readings) -> bool {
 
 /// What is odd about conditions that stand together, for the reply (ACC-29).
 pub(crate) fn contradictions(conditions: &[Condition]) -> Vec<String> {
-    const OPPOSITES: [(Condition, Condition, &str); 3] = [
+    const OPPOSITES: [(Condition, Condition, &str); 4] = [
         (
             Condition::UserPresent,
             Condition::UserNotPresent,
@@ -72,6 +80,11 @@ pub(crate) fn contradictions(conditions: &[Condition]) -> Vec<String> {
             Condition::SessionConnected,
             Condition::SessionDisconnected,
             "session-connected and session-disconnected never hold together: this registration will never run",
+        ),
+        (
+            Condition::InternetNotAvailable,
+            Condition::FreeNetworkAvailable,
+            "no-internet and unmetered-network never hold together: this registration will never run",
         ),
     ];
     OPPOSITES

@@ -2,11 +2,12 @@
 
 use super::Predicate;
 use crate::readings::Quantity;
-use crate::{Condition, Session, WaitReason};
+use crate::{Condition, Session, Source, WaitReason};
 
 pub(super) const PREDICATE: Predicate = Predicate {
     condition: Condition::SessionConnected,
     quantity: Quantity::Session,
+    sources: &[Source::Session],
     missing: WaitReason::SessionConnected,
     holds: |readings| {
         readings

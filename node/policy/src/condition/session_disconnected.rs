@@ -3,11 +3,12 @@
 
 use super::Predicate;
 use crate::readings::Quantity;
-use crate::{Condition, Session, WaitReason};
+use crate::{Condition, Session, Source, WaitReason};
 
 pub(super) const PREDICATE: Predicate = Predicate {
     condition: Condition::SessionDisconnected,
     quantity: Quantity::Session,
+    sources: &[Source::Session],
     missing: WaitReason::SessionDisconnected,
     holds: |readings| {
         readings

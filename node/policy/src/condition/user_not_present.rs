@@ -2,11 +2,12 @@
 
 use super::Predicate;
 use crate::readings::Quantity;
-use crate::{Condition, WaitReason};
+use crate::{Condition, Source, WaitReason};
 
 pub(super) const PREDICATE: Predicate = Predicate {
     condition: Condition::UserNotPresent,
     quantity: Quantity::UserPresent,
+    sources: &[Source::Session],
     missing: WaitReason::UserNotPresent,
     holds: |readings| readings.user_present.value().map(|present| !present),
     needs: "the user has to be away",

@@ -1,8 +1,10 @@
-//! Battery Saver (RES-09 to RES-12): while it acts, nothing starts but what the user exempted.
+//! Battery Saver (RES-09 to RES-12, PER-04, PSH-20): while it acts, nothing starts but what the user exempted.
 
 use crate::admission::{Facts, Gate, Obstacle, Words};
 use crate::readings::{Quantity, percent};
-use crate::{AccessStatus, Policy, Readings, WaitReason};
+use crate::{
+    AccessStatus, Broken, Device, Policy, Priority, Readings, Source, TriggerKind, WaitReason,
+};
 
 /// RES-09, AMB-34: enabled, known to be without external power, and the charge known to be *below* the level.
 /// What reads unknown holds nothing back. Only right after a start of the daemon a firing waits for the first
@@ -27,33 +29,101 @@ pub(crate) const fn exempt(access: AccessStatus) -> bool {
     }
 }
 
+/// PER-04, AMB-05: what holds periodic agents. Switched on by hand it holds them whatever the power; else as
+/// for everybody.
+pub(crate) fn acts_on_periodic(readings: &Readings, policy: &Policy) -> bool {
+    let by_hand = readings.battery_saver.is(true) && readings.saver_manual.is(true);
+    by_hand || acts(readings, policy)
+}
+
+/// PSH-20: whether a push is held back.
+///
+/// Under Battery Saver only exempt apps get theirs, very low ones never. On battery with the screen off high
+/// ones are delivered, medium and low ones to exempt apps only, very low ones not at all.
+fn holds_push(device: &Device, priority: Priority, exempt: bool) -> bool {
+    if device.broken(Broken::PriorityIgnored) {
+        return !exempt && acts(&device.readings, &device.policy);
+    }
+    let readings = &device.readings;
+    let unseen = readings.external_power.is(false) && readings.screen_on.is(false);
+    if acts(readings, &device.policy) {
+        return !exempt || priority == Priority::VeryLow;
+    }
+    unseen
+        && match priority {
+            Priority::High => false,
+            Priority::Medium | Priority::Low => !exempt,
+            Priority::VeryLow => true,
+        }
+}
+
 pub(crate) const GATE: Gate = Gate {
     obstacle: Obstacle::Wait(WaitReason::BatterySaver),
-    closed: |facts| {
-        !exempt(facts.access) && (facts.power_awaited || acts(facts.readings, facts.policy))
-    },
+    applies: |kind| kind != TriggerKind::ResourceIntensive,
+    closed,
     words,
+    sources: &[Source::Power],
+    waived_for_test: true,
 };
 
+fn closed(facts: &Facts<'_>) -> bool {
+    let device = facts.device;
+    let exempt = exempt(facts.access) && !device.broken(Broken::ExemptionIgnored);
+    match (facts.kind, facts.push) {
+        (TriggerKind::Periodic, _) => {
+            device.power_awaited.is_some()
+                || if device.broken(Broken::ManualSaverIgnored) {
+                    acts(&device.readings, &device.policy)
+                } else {
+                    acts_on_periodic(&device.readings, &device.policy)
+                }
+        }
+        (TriggerKind::Push, push) => {
+            let priority = push.map_or(Priority::default(), |push| push.priority);
+            !exempt && device.power_awaited.is_some() || holds_push(device, priority, exempt)
+        }
+        _ => !exempt && (device.power_awaited.is_some() || acts(&device.readings, &device.policy)),
+    }
+}
+
 fn words(facts: &Facts<'_>) -> Words {
-    if facts.power_awaited {
+    let device = facts.device;
+    if device.power_awaited.is_some() {
         return Words {
             seen: "the daemon has just started and power has not been read yet".to_owned(),
             needs: "the first reading of power, which comes within seconds".to_owned(),
             ..Words::default()
         };
     }
+    let (readings, app) = (facts.readings(), &facts.registration.app);
+    let power = Quantity::ExternalPower.words(readings);
+    if facts.kind == TriggerKind::Periodic && readings.saver_manual.is(true) {
+        return Words {
+            since: device.history.since(Quantity::SaverManual),
+            seen: "battery saver was switched on by hand".to_owned(),
+            needs: "it has to be switched off".to_owned(),
+            until: None,
+        };
+    }
+    if !acts(readings, facts.policy()) {
+        return Words {
+            since: device.history.since(Quantity::ScreenOn),
+            seen: format!("{power} and {}", Quantity::ScreenOn.words(readings)),
+            needs: format!(
+                "external power, the screen on, a push of high priority, or the operator's exemption of {app}"
+            ),
+            until: None,
+        };
+    }
     Words {
-        since: facts.history.saver_since,
+        since: device.history.saver_since,
         seen: format!(
-            "battery saver is on, {} and {}",
-            Quantity::ExternalPower.words(facts.readings),
-            Quantity::Battery.words(facts.readings),
+            "battery saver is on, {power} and {}",
+            Quantity::Battery.words(readings),
         ),
         needs: format!(
-            "external power, a charge of {} or more, battery saver off, or the operator's exemption of {}",
-            percent(facts.policy.saver_level),
-            facts.registration.app,
+            "external power, a charge of {} or more, battery saver off, or the operator's exemption of {app}",
+            percent(facts.policy().saver_level),
         ),
         until: None,
     }

@@ -1,22 +1,54 @@
-//! The interval of timers: not before a timer is due, and never two starts closer than the floor (AMB-44).
+//! The interval of timers and periodic agents: not before one is due, and never two starts of a timer closer than the
+//! floor (AMB-44). A resource-intensive agent may have a least gap (AMB-28).
 
 use crate::admission::{Facts, Gate, Obstacle, Words};
-use crate::{Elapsed, WaitReason, Wall, bounds};
+use crate::{Elapsed, TriggerKind, WaitReason, Wall, bounds};
 
 pub(crate) const GATE: Gate = Gate {
     obstacle: Obstacle::Wait(WaitReason::Interval),
+    applies: |kind| match kind {
+        TriggerKind::Timer
+        | TriggerKind::Maintenance
+        | TriggerKind::Periodic
+        | TriggerKind::ResourceIntensive => true,
+        TriggerKind::System(_)
+        | TriggerKind::Push
+        | TriggerKind::ControlChannel
+        | TriggerKind::Socket
+        | TriggerKind::Application
+        | TriggerKind::Media
+        | TriggerKind::DeviceUse
+        | TriggerKind::DeviceServicing
+        | TriggerKind::DeviceWatcher
+        | TriggerKind::Files
+        | TriggerKind::Bus
+        | TriggerKind::Reserved
+        | TriggerKind::UpdateTask => false,
+    },
     closed: |facts| earliest(facts).is_some(),
     words,
+    sources: &[],
+    waived_for_test: true,
 };
 
 /// When the gate opens; absent = it is open.
 fn earliest(facts: &Facts<'_>) -> Option<Elapsed> {
-    let floor = facts
-        .registration
+    let registration = facts.registration;
+    let floor = registration
         .not_before
         .filter(|not_before| facts.now.elapsed.after(bounds::START_TOLERANCE) < *not_before);
-    let tick = if facts.fired { None } else { facts.next_tick };
-    floor.max(tick)
+    // A firing that waits has come due already.
+    let due = if facts.fired {
+        None
+    } else if facts.kind == TriggerKind::Periodic {
+        facts.device.planned_start(facts.now, registration)
+    } else {
+        let ticks = facts.device.ticks();
+        registration
+            .due
+            .map(|due| ticks.next(due, facts.now.elapsed))
+    };
+    floor.max(due)
 }
 
 /// The gate's opening on the wall clock, for people.
@@ -26,7 +58,9 @@ pub(crate) fn opens(facts: &Facts<'_>) -> Option<Wall> {
 
 fn words(facts: &Facts<'_>) -> Words {
     let seen = if facts.fired {
-        "its last start was less than the shortest timer period ago"
+        "its last start was less than the shortest period ago"
+    } else if facts.kind.is_scheduled() {
+        "its interval is not over"
     } else {
         "its timer is not due"
     };

@@ -1,22 +1,76 @@
-//! The memory cap of a run (RES-04; rule book 0a, *Sizes*).
+//! The memory cap of a run (RES-04 to RES-06; rule book 0a, *Sizes*).
 //!
 //! The cap is enforced by the host; passing it is [`Exit::MemoryExceeded`](crate::Exit::MemoryExceeded).
 
-use crate::{AgentDeclaration, Bytes, Policy};
+use crate::limit::time::Subject;
+use crate::{Bytes, HostKind, Policy, Profile, TaskType};
 
-/// The lower of the policy's cap and the manifest's own; absent = none.
-pub(crate) fn cap(policy: &Policy, agent: Option<&AgentDeclaration>) -> Option<Bytes> {
-    let own = agent.and_then(|agent| agent.memory);
-    match (policy.task_memory, own) {
-        (Some(policy), Some(own)) => Some(policy.min(own)),
-        (policy, own) => policy.or(own),
+/// The cap of a run; absent = none. A manifest may only lower it. The app's own process has none.
+pub(crate) fn cap(subject: Subject<'_>, host: HostKind) -> Option<Bytes> {
+    match host {
+        HostKind::InProcess => return None,
+        HostKind::OutOfProcess => {}
+    }
+    let own = subject.agent.and_then(|agent| agent.memory);
+    let of_class = if subject.kind.is_scheduled() {
+        Some(subject.policy.agent_memory(subject.profile))
+    } else if subject
+        .agent
+        .is_some_and(|agent| agent.types.contains(&TaskType::Audio))
+    {
+        Some(audio(subject.policy, subject.profile))
+    } else {
+        subject.policy.task_memory
+    };
+    match (of_class, own) {
+        (Some(of_class), Some(own)) => Some(of_class.min(own)),
+        (of_class, own) => of_class.or(own),
+    }
+}
+
+/// RES-06: the cap that an app's audio agents share, by the device's runtime level.
+fn audio(policy: &Policy, profile: &Profile) -> Bytes {
+    const UPDATE_3: [u32; 3] = [8, 0, 10_492];
+    const EIGHT: [u32; 1] = [8];
+    match &profile.runtime_level {
+        None => policy.audio_memory,
+        Some(level) if level.0.as_slice() >= UPDATE_3.as_slice() => policy.audio_memory,
+        Some(level) if level.0.as_slice() >= EIGHT.as_slice() => policy.audio_memory_8,
+        Some(_) => policy.audio_memory_7,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{EntryPoint, TaskType};
+    use crate::{AgentDeclaration, EntryPoint, RuntimeLevel, TriggerKind};
+
+    fn agent(own: Option<Bytes>, types: &[TaskType]) -> AgentDeclaration {
+        AgentDeclaration {
+            entry_point: EntryPoint::new("sync").unwrap(),
+            types: types.to_vec(),
+            memory: own,
+            time: None,
+            multiple_instances: false,
+            resource_group: None,
+        }
+    }
+
+    fn found(
+        kind: TriggerKind,
+        policy: &Policy,
+        profile: &Profile,
+        agent: &AgentDeclaration,
+    ) -> Option<Bytes> {
+        let subject = Subject {
+            kind,
+            policy,
+            profile,
+            app: None,
+            agent: Some(agent),
+        };
+        cap(subject, HostKind::OutOfProcess)
+    }
 
     #[test]
     fn the_lower_cap_counts() {
@@ -33,14 +87,49 @@ mod tests {
                 task_memory: policy.map(Bytes::mib),
                 ..Policy::default()
             };
-            let agent = AgentDeclaration {
-                entry_point: EntryPoint::new("sync").unwrap(),
-                types: vec![TaskType::Timer],
-                memory: own.map(Bytes::mib),
-                time: None,
-            };
-            assert_eq!(cap(&policy, Some(&agent)), expected.map(Bytes::mib));
+            let agent = agent(own.map(Bytes::mib), &[TaskType::Timer]);
+            let cap = found(TriggerKind::Timer, &policy, &Profile::default(), &agent);
+            assert_eq!(cap, expected.map(Bytes::mib));
         }
-        assert_eq!(cap(&Policy::default(), None), None);
+    }
+
+    #[test]
+    fn agents_are_capped_by_the_memory_class() {
+        let rows = [(999_999_999, 11), (1_000_000_000, 20), (1_000_000_001, 20)];
+        for (memory, mib) in rows {
+            let profile = Profile {
+                memory: Some(Bytes(memory)),
+                ..Profile::default()
+            };
+            let agent = agent(None, &[TaskType::Scheduled]);
+            for kind in [TriggerKind::Periodic, TriggerKind::ResourceIntensive] {
+                let cap = found(kind, &Policy::default(), &profile, &agent);
+                assert_eq!(cap, Some(Bytes::mib(mib)), "{memory} {kind:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn audio_agents_are_capped_by_the_runtime_level() {
+        let rows = [
+            (None, 25),
+            (Some("8.0.10492"), 25),
+            (Some("8.0.10493"), 25),
+            (Some("8.1"), 25),
+            (Some("10.0"), 25),
+            (Some("8.0.10491"), 20),
+            (Some("8.0.9903"), 20),
+            (Some("8"), 20),
+            (Some("7.1"), 15),
+        ];
+        for (level, mib) in rows {
+            let profile = Profile {
+                runtime_level: level.map(|text| RuntimeLevel::parse(text).unwrap()),
+                ..Profile::default()
+            };
+            let agent = agent(None, &[TaskType::Audio, TaskType::Timer]);
+            let cap = found(TriggerKind::Timer, &Policy::default(), &profile, &agent);
+            assert_eq!(cap, Some(Bytes::mib(mib)), "{level:?}");
+        }
     }
 }

@@ -6,13 +6,18 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AccessStatus, AppId, Bytes, CallId, CancelReason, DropReason, EntryPoint, FinishedRun, Key,
-    Push, Receipt, Record, RegistrationId, RunId, Running, Source, TaskName, Trigger,
+    AccessStatus, AppId, Bytes, CallId, CancelReason, Details, DropReason, EntryPoint, FinishedRun,
+    HostKind, Key, Observation, Push, Receipt, Record, RegistrationId, Resource, RunId, Running,
+    Source, TaskName, Trigger,
 };
 
 /// A request of the machine to its host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "records are the most frequent effects; a box each would cost more than the room"
+)]
 pub enum Effect {
     /// Make this record durable.
     Put(Record),
@@ -38,6 +43,56 @@ pub enum Effect {
         /// Which.
         run: RunId,
     },
+    /// Cut a run's network, or give it back (RUN-31).
+    Network {
+        /// Which.
+        run: RunId,
+        /// It has the network from now on.
+        allowed: bool,
+    },
+    /// Stop a run's processes where they are.
+    Freeze {
+        /// Which.
+        run: RunId,
+    },
+    /// Let them go on.
+    Thaw {
+        /// Which.
+        run: RunId,
+    },
+    /// Say when the app's runs that are not critical have together used so much more ([`Event::QuotaSpent`](crate::Event::QuotaSpent)).
+    /// Replaces what was said before of this app and resource; absent = it is not metered any more.
+    Meter {
+        /// Whose.
+        app: AppId,
+        /// Of what.
+        resource: Resource,
+        /// How much: microseconds or bytes.
+        budget: Option<u64>,
+    },
+    /// Put these limits on a run in place of those it has: a debugger came or left (RES-22).
+    Limit {
+        /// Which.
+        run: RunId,
+        /// Its memory cap.
+        memory: Option<Bytes>,
+        /// When it is killed.
+        kill_at: Option<Running>,
+    },
+    /// Start the app's own process in the background, for in-process runs (RUN-04).
+    StartFront {
+        /// Whose.
+        app: AppId,
+    },
+    /// Kill the app's own process (RUN-05).
+    KillFront {
+        /// Whose.
+        app: AppId,
+    },
+    /// Offer a push to the app in the foreground; answered by [`Event::PushAnswered`](crate::Event::PushAnswered).
+    OfferPush(Box<Push>),
+    /// Something was decided.
+    Observe(Box<Observation>),
     /// Answer a call.
     Reply {
         /// Which.
@@ -72,18 +127,34 @@ impl Effect {
     pub const fn order(&self) -> Order {
         match self {
             Self::Put(_) | Self::Remove(_) => Order::Record,
-            Self::Launch(_) | Self::Reply { .. } | Self::SendReceipt(_) | Self::Notify { .. } => {
-                Order::AfterCommit
-            }
-            Self::Watch(_) | Self::Unwatch(_) | Self::AskToCancel { .. } | Self::Kill { .. } => {
-                Order::AtOnce
-            }
+            Self::Launch(_)
+            | Self::Reply { .. }
+            | Self::SendReceipt(_)
+            | Self::Notify { .. }
+            | Self::Thaw { .. }
+            | Self::Network { allowed: true, .. }
+            | Self::StartFront { .. }
+            | Self::OfferPush(_) => Order::AfterCommit,
+            Self::Watch(_)
+            | Self::Unwatch(_)
+            | Self::AskToCancel { .. }
+            | Self::Kill { .. }
+            | Self::KillFront { .. }
+            | Self::Freeze { .. }
+            | Self::Network { allowed: false, .. }
+            | Self::Meter { .. }
+            | Self::Limit { .. }
+            | Self::Observe(_) => Order::AtOnce,
         }
     }
 }
 
 /// What the host needs to start a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an independent answer of its own"
+)]
 pub struct Launch {
     /// The run.
     pub run: RunId,
@@ -93,12 +164,18 @@ pub struct Launch {
     pub app: AppId,
     /// Its registration's name.
     pub task: TaskName,
-    /// The agent.
-    pub entry_point: EntryPoint,
+    /// The agent; absent = the app's own process.
+    pub entry_point: Option<EntryPoint>,
+    /// Where it runs.
+    pub host: HostKind,
+    /// Runs of one group share a process: a resource group, or `audio` (RUN-07, RES-06).
+    pub group: Option<Box<str>>,
     /// 1, 2, … within its registration.
     pub number: u64,
     /// What fired it.
     pub trigger: Trigger,
+    /// What it is told of its firing, beside a push.
+    pub details: Option<Details>,
     /// The push that fired it, with its body.
     pub push: Option<Push>,
     /// 1, or more after a run that the node itself lost.
@@ -109,6 +186,14 @@ pub struct Launch {
     pub cancel_at: Option<Running>,
     /// When it is killed.
     pub kill_at: Option<Running>,
+    /// It has the network (RUN-31).
+    pub network: bool,
+    /// The network and the device stay awake for it (RUN-30).
+    pub network_requested: bool,
+    /// It may bind to a cellular interface (INT-09).
+    pub cellular: bool,
+    /// Quotas do not count for it, and its CPU weight is raised (RES-16).
+    pub critical: bool,
 }
 
 /// The answer to a call.
@@ -124,8 +209,19 @@ pub enum Answer {
         /// What is odd about it though allowed (ACC-26, ACC-29).
         warnings: Vec<String>,
     },
+    /// It would be accepted (ACC-30).
+    Valid {
+        /// What is odd about it though allowed.
+        warnings: Vec<String>,
+    },
     /// It is gone.
     Unregistered,
+    /// What became of each registration, by name (ACC-32).
+    Reconciled(Reconciled),
+    /// It was done.
+    Done,
+    /// Whether the wished kind of access is there now (ACC-10).
+    Granted(bool),
     /// An application trigger was raised (TRGD-22).
     Raised(Raised),
     /// The call was refused.
@@ -142,6 +238,25 @@ pub enum Raised {
     CurrentlyRunning,
     /// Access, policy or Battery Saver.
     DisabledByPolicy,
+    /// The user does not let it use the device (TRGD-30).
+    DeniedByUser,
+    /// The device is not there, or not for this app (TRGD-30, TRGD-34).
+    DeniedBySystem,
+    /// The charge is too low for servicing (TRGD-37).
+    LowBattery,
+}
+
+/// What reconciling did, by names (ACC-32).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Reconciled {
+    /// Made anew.
+    pub registered: Vec<TaskName>,
+    /// Not wanted any more.
+    pub unregistered: Vec<TaskName>,
+    /// Made anew in place of a different one.
+    pub replaced: Vec<TaskName>,
+    /// Left alone, with id, due time and latch.
+    pub kept: Vec<TaskName>,
 }
 
 /// Why a call was refused, sorted by what the caller must do. Each message names the thing, the value, the
@@ -184,6 +299,18 @@ pub enum Refusal {
     /// This caller may not.
     #[error("{message}")]
     PermissionDenied {
+        /// For people.
+        message: String,
+    },
+    /// Known by name and not offered here.
+    #[error("{message}")]
+    Unsupported {
+        /// For people.
+        message: String,
+    },
+    /// Not as things stand.
+    #[error("{message}")]
+    FailedPrecondition {
         /// For people.
         message: String,
     },

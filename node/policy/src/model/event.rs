@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    App, AppId, BootId, CallId, Exit, Policy, Push, Reading, ReceiptSeq, RegistrationId,
-    RegistrationRequest, Report, RunId, TaskName, Usage,
+    App, AppId, BootId, CallId, ChannelActivity, Exit, FrontState, Policy, Profile, Push, PushId,
+    Reading, ReceiptSeq, RegistrationId, RegistrationRequest, Report, Resource, RunId, Sample,
+    ScheduledKind, SocketActivity, Span, Subject, TaskName, Usage, Wall,
 };
 
 /// An input of the machine. The host stamps it with [`Now`](crate::Now).
@@ -29,8 +30,27 @@ pub enum Event {
     Readings(Vec<Reading>),
     /// All apps whose manifests are installed and valid now; the machine derives what changed.
     Apps(Vec<App>),
-    /// A new device policy.
+    /// What the device is; said before anything that depends on it.
+    ProfileChanged(Profile),
+    /// The node's own configuration of the policy. It counts until a document of the fleet has come.
     PolicyChanged(Policy),
+    /// A policy document of the fleet, verified by the host. One that is not newer than the one in force is passed
+    /// over.
+    PolicyDocument {
+        /// Its generation, from 1.
+        generation: u64,
+        /// What it says.
+        policy: Policy,
+    },
+    /// An app's front client came into another state.
+    FrontChanged {
+        /// Whose.
+        app: AppId,
+        /// Which.
+        state: FrontState,
+    },
+    /// Something that is no reading happened.
+    Occurred(Occurrence),
     /// A call of an app, its agent or the operator, to be answered by [`Effect::Reply`](crate::Effect::Reply).
     Call {
         /// The host's number for it.
@@ -42,6 +62,13 @@ pub enum Event {
     },
     /// A push came down the link.
     PushArrived(Push),
+    /// The app in the foreground has answered to an offered push (PSH-10).
+    PushAnswered {
+        /// Which.
+        push: PushId,
+        /// It did with it what there was to do: no task runs.
+        handled: bool,
+    },
     /// The coordinator has every receipt up to this one.
     ReceiptsAcknowledged {
         /// The last it has.
@@ -72,10 +99,99 @@ pub enum Event {
         /// The last bytes it printed, at most 8 KiB.
         output: String,
     },
+    /// What a run used since the last sample.
+    RunSampled {
+        /// Which.
+        run: RunId,
+        /// What.
+        sample: Sample,
+    },
+    /// What was set by [`Effect::Meter`](crate::Effect::Meter) is used up.
+    QuotaSpent {
+        /// Whose.
+        app: AppId,
+        /// Which.
+        resource: Resource,
+    },
+    /// The whole device is short of memory (RUN-14).
+    MemoryShort,
+    /// The device shuts down: runs are asked to end, nothing begins.
+    ShuttingDown,
     /// A deadline of [`Device::deadline`](crate::Device::deadline) came, or the host looks in.
     DeadlineReached,
     /// The wall clock was stepped.
     ClockStepped,
+}
+
+/// Something that is no reading.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Occurrence {
+    /// A text message came in (TRG-04).
+    SmsReceived {
+        /// For one app only; absent = for all.
+        app: Option<AppId>,
+    },
+    /// A control channel was reset (TRG-08).
+    ControlChannelReset {
+        /// Whose; absent = everybody's.
+        app: Option<AppId>,
+    },
+    /// The online identity changed (TRG-03).
+    OnlineIdChanged,
+    /// The user logs off: trigger tasks are asked to cancel (RUN-16).
+    LogOff {
+        /// Of one app only; absent = of all.
+        app: Option<AppId>,
+    },
+    /// Something happened on a socket (TRGD-16).
+    Socket {
+        /// Whose.
+        app: AppId,
+        /// Which.
+        id: Subject,
+        /// What.
+        activity: SocketActivity,
+    },
+    /// Something happened on a control channel (TRGD-10).
+    Channel {
+        /// Whose.
+        app: AppId,
+        /// Which.
+        id: Subject,
+        /// What.
+        activity: ChannelActivity,
+    },
+    /// A device arrived or left.
+    Device {
+        /// Which.
+        device: Subject,
+        /// It is there.
+        present: bool,
+    },
+    /// Something below a watched path changed (TRG-48).
+    FilesChanged {
+        /// Whose watch.
+        app: AppId,
+        /// The path.
+        path: Subject,
+    },
+    /// A maker-defined event of the bus (TRG-47).
+    Bus {
+        /// For whom.
+        app: AppId,
+        /// Its name.
+        event: Subject,
+    },
+    /// A debugger came to a task or left it (RES-22).
+    Debugger {
+        /// Whose.
+        app: AppId,
+        /// Which.
+        task: TaskName,
+        /// It is attached.
+        attached: bool,
+    },
 }
 
 /// Who calls.
@@ -119,6 +235,99 @@ pub enum Request {
         /// What.
         registration: RegistrationRequest,
     },
+    /// Ask for a kind of access that somebody has to decide on (ACC-10).
+    RequestAccessKind {
+        /// For which app.
+        app: AppId,
+        /// Which kind.
+        kind: AccessKind,
+        /// Why, for whoever decides; at most [`bounds::MESSAGE`](crate::bounds::MESSAGE) bytes.
+        reason: String,
+    },
+    /// Make the app's ungrouped registrations these (ACC-32).
+    Reconcile {
+        /// For which app.
+        app: AppId,
+        /// All that it wants.
+        desired: Vec<RegistrationRequest>,
+    },
+    /// Schedule the app's agent (ACC-42); from the foreground only.
+    AddScheduled {
+        /// For which app.
+        app: AppId,
+        /// As which kind.
+        kind: ScheduledKind,
+        /// What the user is shown (ACC-46).
+        description: String,
+        /// Until when; absent = as long as may be (EXP-02).
+        expires: Option<Wall>,
+    },
+    /// Take it off the schedule (ACC-47); from the foreground only.
+    RemoveScheduled {
+        /// For which app.
+        app: AppId,
+        /// Which kind.
+        kind: ScheduledKind,
+    },
+    /// Run a scheduled agent for test (MNG-14).
+    LaunchForTest {
+        /// For which app.
+        app: AppId,
+        /// Which kind.
+        kind: ScheduledKind,
+        /// After so long.
+        delay: Span,
+    },
+    /// Fire a registration by hand (MNG-13); the operator, in developer mode.
+    DebugFire {
+        /// For which app.
+        app: AppId,
+        /// Which.
+        id: RegistrationId,
+    },
+    /// Raise a device-use trigger (TRGD-30).
+    RequestDevice {
+        /// For which app.
+        app: AppId,
+        /// The registration's name.
+        name: TaskName,
+        /// The device.
+        device: Subject,
+        /// What the user answered when asked; once given it holds (TRGD-32).
+        consent: bool,
+    },
+    /// Raise a device-servicing trigger (TRGD-34).
+    RequestServicing {
+        /// For which app.
+        app: AppId,
+        /// The registration's name.
+        name: TaskName,
+        /// The device.
+        device: Subject,
+        /// How long it will take; absent = unknown.
+        expected: Option<Span>,
+        /// What the user answered when asked, this time (TRGD-35).
+        consent: bool,
+    },
+    /// The user no longer lets the app use a device (TRGD-32).
+    RevokeConsent {
+        /// Which app.
+        app: AppId,
+        /// Which device.
+        device: Subject,
+    },
+    /// The app's card has new content; by its agent it may renew its schedule (EXP-04, EXP-05).
+    UpdateCard {
+        /// For which app.
+        app: AppId,
+    },
+    /// What the operator chooses for an app; what is absent stays.
+    Choose {
+        /// For which app.
+        app: AppId,
+        /// What.
+        choice: Choice,
+    },
     /// Remove a registration by id (MNG-04).
     Unregister {
         /// For which app.
@@ -152,4 +361,49 @@ pub enum AccessChoice {
     Always,
     /// Never runs.
     Never,
+    /// The device itself denies it, until the app asks again (AMB-22).
+    DeniedBySystem,
+}
+
+/// A kind of access, with the rule book's numbers (ACC-10).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AccessKind {
+    /// 0: runs in Battery Saver too.
+    AlwaysAllowed,
+    /// 1: the system manages it.
+    AllowedSubjectToSystemPolicy,
+}
+
+/// What an operator chooses for an app, in part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Choice {
+    /// Its card is pinned (EXP-04).
+    pub pinned: Option<bool>,
+    /// It is chosen for the lock screen (EXP-05, TRG-10, TRG-11).
+    pub lock_screen: Option<bool>,
+    /// It uploads photos by itself (EXP-06).
+    pub auto_upload: Option<bool>,
+    /// Its scheduled agents are switched off (MNG-07).
+    pub agents_disabled: Option<bool>,
+}
+
+/// What an operator chose for an app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an independent answer of its own"
+)]
+pub struct Choices {
+    /// Which app.
+    pub app: AppId,
+    /// Its card is pinned (EXP-04).
+    pub pinned: bool,
+    /// It is chosen for the lock screen (EXP-05).
+    pub lock_screen: bool,
+    /// It uploads photos by itself (EXP-06).
+    pub auto_upload: bool,
+    /// Its scheduled agents are switched off (MNG-07).
+    pub agents_disabled: bool,
 }

@@ -1,5 +1,7 @@
 //! Names and numbers that identify things. Each is a type of its own and cannot be wrong inside.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 /// Why a text cannot be a name.
@@ -15,10 +17,8 @@ pub enum NameError {
         /// Bytes it may have.
         limit: usize,
     },
-    /// A character that names do not have.
-    #[error(
-        "{what} {text:?} has the character {character:?}; use letters, digits, '-', '_', '.' and ':'"
-    )]
+    /// A character that such a name does not have.
+    #[error("{what} {text:?} has the character {character:?}; use {allowed}")]
     Character {
         /// Which name it was to be.
         what: &'static str,
@@ -26,10 +26,36 @@ pub enum NameError {
         text: String,
         /// The first character that is not allowed.
         character: char,
+        /// What is allowed.
+        allowed: &'static str,
     },
 }
 
-fn check(what: &'static str, text: &str, limit: usize) -> Result<(), NameError> {
+/// The characters of a kind of names.
+#[derive(Debug, Clone, Copy)]
+struct Alphabet {
+    has: fn(char) -> bool,
+    words: &'static str,
+}
+
+/// For what stands in file names, keys and URLs.
+const PLAIN: Alphabet = Alphabet {
+    has: |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':'),
+    words: "letters, digits, '-', '_', '.' and ':'",
+};
+
+/// For what people read (ACC-24): anything that prints.
+const FREE: Alphabet = Alphabet {
+    has: |c| !c.is_control(),
+    words: "characters that print",
+};
+
+fn check(
+    what: &'static str,
+    text: &str,
+    limit: usize,
+    alphabet: Alphabet,
+) -> Result<(), NameError> {
     if text.is_empty() || text.len() > limit {
         return Err(NameError::Length {
             what,
@@ -37,32 +63,32 @@ fn check(what: &'static str, text: &str, limit: usize) -> Result<(), NameError> 
             limit,
         });
     }
-    let bad = |c: &char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':'));
-    match text.chars().find(bad) {
+    match text.chars().find(|c| !(alphabet.has)(*c)) {
         Some(character) => Err(NameError::Character {
             what,
             text: text.to_owned(),
             character,
+            allowed: alphabet.words,
         }),
         None => Ok(()),
     }
 }
 
 macro_rules! name {
-    ($(#[$doc:meta])* $name:ident, $what:literal, $limit:literal) => {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $limit:literal, $allowed:path) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Most bytes such a name has.
             pub const LIMIT: usize = $limit;
-            /// Parses the name: 1 to [`Self::LIMIT`] ASCII letters, digits, `-`, `_`, `.`, `:`.
+            /// Parses the name: 1 to [`Self::LIMIT`] bytes of the alphabet that its type has.
             pub fn new(text: impl Into<String>) -> Result<Self, NameError> {
                 let text = text.into();
-                check($what, &text, Self::LIMIT)?;
-                Ok(Self(text))
+                check($what, &text, Self::LIMIT, $allowed)?;
+                Ok(Self(text.into()))
             }
             /// The name as text.
             pub fn as_str(&self) -> &str {
@@ -77,7 +103,7 @@ macro_rules! name {
         }
         impl From<$name> for String {
             fn from(name: $name) -> Self {
-                name.0
+                name.0.as_ref().to_owned()
             }
         }
         impl std::fmt::Display for $name {
@@ -90,23 +116,31 @@ macro_rules! name {
 
 name! {
     /// An app (package) on this device, as its manifest names it.
-    AppId, "app id", 64
+    AppId, "app id", 64, PLAIN
 }
 name! {
     /// An entry point: the agent program a manifest lists. Compared byte for byte (ACC-21).
-    EntryPoint, "entry point", 128
+    EntryPoint, "entry point", 128, PLAIN
 }
 name! {
     /// A registration's own name, free text within the alphabet; need not be unique (ACC-24, AMB-10).
-    TaskName, "task name", 128
+    TaskName, "task name", 128, FREE
 }
 name! {
     /// A push, by the id it was accepted under.
-    PushId, "push id", 64
+    PushId, "push id", 64, PLAIN
 }
 name! {
     /// One boot of the device's kernel.
-    BootId, "boot id", 64
+    BootId, "boot id", 64, PLAIN
+}
+name! {
+    /// A group of registrations: a GUID or a domain-style name (MNG-03).
+    GroupId, "group id", 128, FREE
+}
+name! {
+    /// Something outside that a trigger names: a channel, a socket, a device, a path, an event of the bus.
+    Subject, "name", 1024, FREE
 }
 
 /// A registration on this device (ACC-25). Given once, never reused; counts from 1.
@@ -137,6 +171,10 @@ pub struct ReceiptSeq(pub u64);
 pub struct Bytes(pub u64);
 
 impl Bytes {
+    /// A size of `n` MB (10^6 bytes).
+    pub const fn mb(n: u64) -> Self {
+        Self(n.saturating_mul(1_000_000))
+    }
     /// A size of `n` MiB (2^20 bytes).
     pub const fn mib(n: u64) -> Self {
         Self(n.saturating_mul(1 << 20))

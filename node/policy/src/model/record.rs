@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AccessStatus, App, AppId, BootId, Elapsed, FinishedRun, Policy, Push, PushId, Receipt,
-    ReceiptSeq, Registration, RegistrationId, Run, RunId, TaskName, Verdict, VerdictEntry, Wall,
+    AccessStatus, App, AppId, BootId, Choices, Elapsed, FinishedRun, Front, Policy, Profile, Push,
+    PushId, Receipt, ReceiptSeq, Registration, RegistrationId, Run, RunId, Subject, TaskName,
+    Verdict, VerdictEntry, Wall,
 };
 
 /// A durable record, whole: a `Put` replaces the one of the same key.
@@ -15,8 +16,20 @@ pub enum Record {
     Device(DeviceRecord),
     /// The policy in force.
     Policy(Policy),
+    /// What the device is.
+    Profile(Profile),
     /// An installed app.
     App(App),
+    /// An update of an app that is not over yet.
+    Update(Update),
+    /// What the operator chose for an app.
+    Choices(Choices),
+    /// An app's front client.
+    Front(Front),
+    /// A device that the user let an app use (TRGD-32).
+    Consent(Consent),
+    /// What an app has used of its quotas.
+    Quota(Quota),
     /// The grant of an app.
     Grant(Grant),
     /// A registration.
@@ -45,8 +58,20 @@ pub enum Key {
     Device,
     /// See [`Record::Policy`].
     Policy,
+    /// See [`Record::Profile`].
+    Profile,
     /// See [`Record::App`].
     App(AppId),
+    /// See [`Record::Update`].
+    Update(AppId),
+    /// See [`Record::Choices`].
+    Choices(AppId),
+    /// See [`Record::Front`].
+    Front(AppId),
+    /// See [`Record::Consent`].
+    Consent(AppId, Subject),
+    /// See [`Record::Quota`].
+    Quota(AppId),
     /// See [`Record::Grant`].
     Grant(AppId),
     /// See [`Record::Registration`].
@@ -73,7 +98,13 @@ impl Record {
         match self {
             Self::Device(_) => Key::Device,
             Self::Policy(_) => Key::Policy,
+            Self::Profile(_) => Key::Profile,
             Self::App(app) => Key::App(app.id.clone()),
+            Self::Update(update) => Key::Update(update.app.clone()),
+            Self::Choices(choices) => Key::Choices(choices.app.clone()),
+            Self::Front(front) => Key::Front(front.app.clone()),
+            Self::Consent(consent) => Key::Consent(consent.app.clone(), consent.device.clone()),
+            Self::Quota(quota) => Key::Quota(quota.app.clone()),
             Self::Grant(grant) => Key::Grant(grant.app.clone()),
             Self::Registration(registration) => Key::Registration(registration.id),
             Self::Run(run) => Key::Run(run.id),
@@ -106,6 +137,64 @@ pub struct DeviceRecord {
     pub next_receipt: u64,
     /// Firings so far: the sum of all verdicts.
     pub firings: u64,
+    /// The generation of the policy in force; 0 = the node's own configuration.
+    #[serde(default)]
+    pub policy_generation: u64,
+    /// The stretch of eligibility for resource-intensive agents that is under way, or was last (AMB-28).
+    #[serde(default)]
+    pub stretch: u64,
+    /// That stretch is under way: no condition is known to be missing.
+    #[serde(default)]
+    pub stretch_lasts: bool,
+    /// Since when all its conditions are known to hold, on the boot clock (AMB-27).
+    #[serde(default)]
+    pub settling_since: Option<Elapsed>,
+    /// The operator has been warned of too many periodic agents (PER-07).
+    #[serde(default)]
+    pub warned_of_periodic: bool,
+}
+
+/// How far an update of an app has come (MNG-09).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UpdateStage {
+    /// Runs of the older version are still to end.
+    Draining,
+    /// The update task runs.
+    Running,
+}
+
+/// An update of an app that is not over yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Update {
+    /// Whose.
+    pub app: AppId,
+    /// What it becomes.
+    pub to: App,
+    /// How far it has come.
+    pub stage: UpdateStage,
+}
+
+/// A device that the user let an app use (TRGD-32).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Consent {
+    /// Whose.
+    pub app: AppId,
+    /// Which device.
+    pub device: Subject,
+}
+
+/// What an app has used of its quotas (RES-13, RES-14).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quota {
+    /// Whose.
+    pub app: AppId,
+    /// When its window ends, on the boot clock.
+    pub refill: Elapsed,
+    /// Its CPU time is used up.
+    pub cpu_spent: bool,
+    /// Its network is used up.
+    pub network_spent: bool,
 }
 
 /// The grant of one app (ACC-02, ACC-08).
@@ -119,6 +208,18 @@ pub struct Grant {
     pub version: String,
     /// What the operator chose, if anything.
     pub choice: Option<crate::AccessChoice>,
+    /// What the app asks for and nobody has decided yet (ACC-10).
+    #[serde(default)]
+    pub wish: Option<AccessWish>,
+}
+
+/// A wish for a kind of access that somebody has to decide on (ACC-10).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessWish {
+    /// The kind, with the rule book's numbers 0 and 1.
+    pub kind: crate::AccessKind,
+    /// What the app says of it.
+    pub reason: String,
 }
 
 /// A push seen before; kept until no copy of it can still be on its way.

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AppId, Bytes, EntryPoint, PushId, RegistrationId, RunId, Running, Span, TaskName, Wall,
+    AppId, Bytes, Details, EntryPoint, PushId, RegistrationId, RunId, Running, Span, TaskName,
+    TriggerKind, WaitReason, Wall,
 };
 
 /// Why a run is asked to cancel, with the rule book's numbers (RUN-16).
@@ -67,6 +68,8 @@ pub enum Outcome {
     Hung,
     /// It passed its memory cap.
     MemoryQuotaExceeded,
+    /// A scheduled task passed its time and was ended without notice (RUN-45).
+    ExecutionTimeExceeded,
     /// It crashed: any other exit or signal.
     UnhandledException,
     /// The device ended it.
@@ -75,6 +78,45 @@ pub enum Outcome {
     Lost,
     /// It could not be started; nothing of it ran.
     NotStarted,
+}
+
+/// Why the device ended a run without asking it (rule book, 4e).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Termination {
+    /// Its time is over, and it is of a kind that is not asked (RUN-45).
+    Time,
+    /// A condition that it has to run under was lost (INT-07), or Battery Saver came on (AMB-05).
+    Gate(WaitReason),
+    /// The device ran short of memory (RUN-14).
+    SystemMemory,
+    /// The device shuts down.
+    Shutdown,
+    /// The process that it shared went down (RUN-02).
+    HostGone,
+    /// Its app is being updated or removed, and it is of a kind that is not asked.
+    Servicing,
+}
+
+/// Where a run runs (RUN-01).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HostKind {
+    /// In a process of its own, started by the system.
+    #[default]
+    OutOfProcess,
+    /// In the app's own process.
+    InProcess,
+}
+
+/// What a quota counts (RUN-10, RES-13, RES-14).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Resource {
+    /// CPU time, in microseconds.
+    Cpu,
+    /// Bytes sent and received.
+    Network,
 }
 
 /// What an agent reports about its own run over its socket. Progress is lossy, the others are not.
@@ -87,6 +129,8 @@ pub enum Report {
     DeferralTaken,
     /// A deferral was completed.
     DeferralCompleted,
+    /// It updated its app's card (EXP-04, EXP-05).
+    CardUpdated,
     /// The work is done.
     Completed,
     /// The work cannot be done now.
@@ -106,6 +150,8 @@ pub enum Exit {
     Signal(u8),
     /// The kernel killed it for its memory cap (an OOM event of its own cage).
     MemoryExceeded,
+    /// The kernel killed it because the whole device was short of memory (RUN-14).
+    SystemMemory,
     /// It was never started: the cage or the program could not be had.
     LaunchFailed {
         /// The whole error chain, for people; at most [`bounds::MESSAGE`](crate::bounds::MESSAGE) bytes.
@@ -122,6 +168,17 @@ pub struct Usage {
     pub memory_peak: Option<Bytes>,
     /// CPU time of its cage, in microseconds.
     pub cpu_micros: Option<u64>,
+}
+
+/// What a run used since the last sample (RUN-15, TRGD-31).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Sample {
+    /// CPU time, in microseconds.
+    pub cpu_micros: u64,
+    /// Bytes sent and received.
+    pub network_bytes: u64,
+    /// Reads and writes on its device, where it has one.
+    pub device_ios: u64,
 }
 
 /// Where a run stands.
@@ -149,8 +206,8 @@ pub struct Run {
     pub app: AppId,
     /// Its registration's name.
     pub task: TaskName,
-    /// Its agent.
-    pub entry_point: EntryPoint,
+    /// Its agent; absent = the app's own process.
+    pub entry_point: Option<EntryPoint>,
     /// 1, 2, … within its registration.
     pub number: u64,
     /// Where it stands.
@@ -175,6 +232,42 @@ pub struct Run {
     pub attempt: u32,
     /// Its memory cap.
     pub memory: Option<Bytes>,
+    /// What fired it.
+    #[serde(default = "timer")]
+    pub kind: TriggerKind,
+    /// Where it runs.
+    #[serde(default)]
+    pub host: HostKind,
+    /// What it was told of its firing.
+    #[serde(default)]
+    pub details: Option<Details>,
+    /// The network stays up for it in standby (RUN-30).
+    #[serde(default)]
+    pub network_requested: bool,
+    /// It has the network now (RUN-31).
+    #[serde(default = "yes")]
+    pub network: bool,
+    /// It is frozen until its quota is refilled (RES-13).
+    #[serde(default)]
+    pub suspended: Option<Resource>,
+    /// A debugger holds its limits (RES-22).
+    #[serde(default)]
+    pub debugged: bool,
+    /// Why the device ended it without asking, if it did.
+    #[serde(default)]
+    pub termination: Option<Termination>,
+    /// Conditions that did not hold when a launch for test began: their loss ends nothing (AMB-38).
+    #[serde(default)]
+    pub waived: Vec<WaitReason>,
+}
+
+/// What older records, which do not say it, were fired by.
+const fn timer() -> TriggerKind {
+    TriggerKind::Timer
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// What a run said of its own end.
@@ -228,4 +321,7 @@ pub struct FinishedRun {
     pub attempt: u32,
     /// The last bytes it printed, at most 8 KiB; filled in by the host.
     pub output: String,
+    /// Why the device ended it without asking, if it did.
+    #[serde(default)]
+    pub termination: Option<Termination>,
 }

@@ -72,6 +72,11 @@ macro_rules! instant {
             pub const fn after(self, span: Span) -> Self {
                 Self(self.0.saturating_add(span.as_millis()))
             }
+            /// The instant `span` earlier, at least the first one.
+            #[must_use]
+            pub const fn before(self, span: Span) -> Self {
+                Self(self.0.saturating_sub(span.as_millis()))
+            }
             /// How long ago `earlier` was; zero if it lies ahead.
             #[must_use]
             pub const fn since(self, earlier: Self) -> Span {

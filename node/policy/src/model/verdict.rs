@@ -8,7 +8,7 @@ use crate::{AppId, RegistrationId, RunId, TaskName, Wall};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum WaitReason {
-    /// Battery Saver holds it back (RES-09).
+    /// Battery Saver holds it back, or the screen is off on battery for a push (RES-09, PER-04, PSH-20).
     BatterySaver,
     /// CND-22 is missing.
     Internet,
@@ -22,10 +22,98 @@ pub enum WaitReason {
     UserPresent,
     /// CND-21 is missing.
     UserNotPresent,
-    /// Another run holds the only place (RUN-23).
+    /// CND-26 is missing.
+    UnmeteredNetwork,
+    /// CND-27 is missing.
+    WorkCost,
+    /// There is no external power (TRGD-08, INT-02).
+    ExternalPower,
+    /// The charge is not above the level (INT-04).
+    BatteryLevel,
+    /// What carries the default route is not Wi-Fi or a cable (INT-03).
+    NetworkType,
+    /// The screen is not locked (INT-05).
+    ScreenLocked,
+    /// A call is under way (INT-06).
+    Call,
+    /// The conditions hold, but not for long enough yet (AMB-27).
+    Settling,
+    /// Others wait for the CPU (INT-14).
+    CpuPressure,
+    /// Another run holds the only place (RUN-23, RUN-41, INT-08).
     Slot,
-    /// A timer is not due yet.
+    /// It is not due yet.
     Interval,
+    /// Its app's quota is used up (RES-13).
+    Quota,
+    /// A debugger holds its app's schedule (PER-08).
+    Debugger,
+    /// The operator switched its app's agents off (MNG-07).
+    Operator,
+}
+
+impl WaitReason {
+    /// Every reason.
+    pub const ALL: [Self; 21] = [
+        Self::BatterySaver,
+        Self::Internet,
+        Self::NoInternet,
+        Self::SessionConnected,
+        Self::SessionDisconnected,
+        Self::UserPresent,
+        Self::UserNotPresent,
+        Self::UnmeteredNetwork,
+        Self::WorkCost,
+        Self::ExternalPower,
+        Self::BatteryLevel,
+        Self::NetworkType,
+        Self::ScreenLocked,
+        Self::Call,
+        Self::Settling,
+        Self::CpuPressure,
+        Self::Slot,
+        Self::Interval,
+        Self::Quota,
+        Self::Debugger,
+        Self::Operator,
+    ];
+}
+
+/// A set of reasons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Reasons(u32);
+
+impl Reasons {
+    /// Puts one in.
+    pub const fn insert(&mut self, reason: WaitReason) {
+        self.0 |= 1 << reason as u32;
+    }
+
+    /// Whether it is in.
+    pub const fn contains(self, reason: WaitReason) -> bool {
+        self.0 & (1 << reason as u32) != 0
+    }
+
+    /// Whether there is none.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Those that are in.
+    pub fn iter(self) -> impl Iterator<Item = WaitReason> {
+        WaitReason::ALL
+            .into_iter()
+            .filter(move |reason| self.contains(*reason))
+    }
+}
+
+impl FromIterator<WaitReason> for Reasons {
+    fn from_iter<I: IntoIterator<Item = WaitReason>>(reasons: I) -> Self {
+        let mut set = Self::default();
+        reasons.into_iter().for_each(|reason| set.insert(reason));
+        set
+    }
 }
 
 /// Why a firing will never run.
@@ -56,6 +144,14 @@ pub enum DropReason {
     Duplicate,
     /// The host could not start it again: attempts are used up.
     AttemptsExhausted,
+    /// Fleet policy denies it (ENT-05), or does not keep an undelivered push.
+    Policy,
+    /// Whoever owns the device denies it.
+    Operator,
+    /// A newer push took its place.
+    Collapsed,
+    /// Its task is not scheduled any more (RUN-43, CRS-01).
+    Unscheduled,
 }
 
 /// What became of a firing. A waiting one is one verdict that later moves.
@@ -129,6 +225,9 @@ pub struct Explanation {
     pub fires: String,
     /// The earliest moment a clock allows it to run, where a clock decides it.
     pub next: Option<Wall>,
+    /// It should have run by now, and what keeps it.
+    #[serde(default)]
+    pub starves: Option<crate::Starvation>,
     /// Newest verdicts of this registration, newest first, at most 8.
     pub recent: Vec<VerdictEntry>,
 }

@@ -175,8 +175,8 @@ fn unknown_that_returns_lost_is_a_loss() {
     bench.until(15 * MINUTE);
     assert_eq!(
         bench.device.interests(),
-        [Source::Power, Source::Network],
-        "spent, and guarded"
+        [Source::Power, Source::Network, Source::Screen],
+        "spent, and guarded; a run is told of standby"
     );
     bench.read(&[Reading::Internet(Level::Unknown)]);
     bench.internet(false);
@@ -349,7 +349,7 @@ fn sources_are_watched_with_the_first_interest_and_left_with_the_last() {
         .collect();
     assert_eq!(watched, all.map(Effect::Watch).iter().collect::<Vec<_>>());
     bench.internet(false);
-    let second = bench.register(request("u", Trigger::Push));
+    let second = bench.register(request("u", timer(15)));
     assert!(!bench.effects.iter().any(|e| matches!(e, Effect::Watch(_))));
     bench.ask(Request::Unregister {
         app: app_id("mail"),

@@ -46,22 +46,39 @@ pub(crate) fn app(id: &str) -> App {
                 TaskType::SystemEvent,
                 TaskType::Timer,
                 TaskType::PushNotification,
+                TaskType::ControlChannel,
+                TaskType::DeviceUse,
+                TaskType::DeviceServicing,
+                TaskType::MediaProcessing,
             ],
             memory: None,
             time: None,
+            multiple_instances: false,
+            resource_group: None,
         }],
+        capabilities: usual_capabilities(),
+        signed_by: Signer::None,
     }
 }
 
-pub(crate) fn request(name: &str, trigger: Trigger) -> RegistrationRequest {
-    RegistrationRequest {
-        name: task(name),
-        entry_point: EntryPoint::new("sync").unwrap(),
-        trigger,
-        conditions: Vec::new(),
-        cancel_on_condition_loss: false,
-        replace: false,
+/// As [`app`], with a scheduled agent and an update task.
+pub(crate) fn full_app(id: &str) -> App {
+    let mut full = app(id);
+    for (entry_point, only) in [
+        ("upkeep", TaskType::Scheduled),
+        ("updater", TaskType::UpdateTask),
+    ] {
+        full.agents.push(AgentDeclaration {
+            entry_point: EntryPoint::new(entry_point).unwrap(),
+            types: vec![only],
+            ..full.agents[0].clone()
+        });
     }
+    full
+}
+
+pub(crate) fn request(name: &str, trigger: Trigger) -> RegistrationRequest {
+    RegistrationRequest::new(task(name), Some(EntryPoint::new("sync").unwrap()), trigger)
 }
 
 pub(crate) const fn timer(minutes: u32) -> Trigger {
@@ -90,7 +107,7 @@ pub(crate) fn run() -> Run {
         registration: RegistrationId(1),
         app: app_id("mail"),
         task: task("sync"),
-        entry_point: EntryPoint::new("sync").unwrap(),
+        entry_point: Some(EntryPoint::new("sync").unwrap()),
         number: 1,
         state: RunState::Running,
         started: Wall::from_millis(0),
@@ -103,6 +120,15 @@ pub(crate) fn run() -> Run {
         push: None,
         attempt: 1,
         memory: None,
+        kind: TriggerKind::Timer,
+        host: HostKind::OutOfProcess,
+        details: None,
+        network_requested: false,
+        network: true,
+        suspended: None,
+        debugged: false,
+        termination: None,
+        waived: Vec::new(),
     }
 }
 
@@ -112,8 +138,10 @@ pub(crate) struct Bench {
     pub(crate) device: Device,
     pub(crate) now: Now,
     pub(crate) store: BTreeMap<Key, Record>,
-    /// Effects of the last event but records.
+    /// Effects of the last event but records and observations.
     pub(crate) effects: Vec<Effect>,
+    /// What the last event was observed to decide.
+    pub(crate) observed: Vec<Observation>,
     /// Time that really passed, whatever the clocks say.
     pub(crate) age: u64,
     calls: u64,
@@ -132,6 +160,7 @@ impl Bench {
             now,
             store: BTreeMap::new(),
             effects: Vec::new(),
+            observed: Vec::new(),
             age: 0,
             calls: 0,
         };
@@ -158,29 +187,28 @@ impl Bench {
     /// Sends an event and checks everything that is always true.
     pub(crate) fn send(&mut self, event: Event) {
         let mut effects = Vec::new();
+        let on_time = event == Event::DeadlineReached;
         self.device.handle(self.now, event, &mut effects);
         self.effects.clear();
+        self.observed.clear();
         for effect in effects {
             match effect {
                 Effect::Put(record) => drop(self.store.insert(record.key(), record)),
                 Effect::Remove(key) => drop(self.store.remove(&key)),
+                Effect::Observe(observation) => self.observed.push(*observation),
                 other => self.effects.push(other),
             }
         }
         assert_eq!(invariants::check(&self.device), [], "after the event");
         let deadline = self.device.deadline();
-        assert!(
-            deadline.running.is_none_or(|at| at > self.now.running),
-            "{deadline:?}"
-        );
-        assert!(
-            deadline.elapsed.is_none_or(|at| at > self.now.elapsed),
-            "{deadline:?}"
-        );
-        assert!(
-            deadline.wall.is_none_or(|at| at > self.now.wall),
-            "{deadline:?}"
-        );
+        // What falls due at this very instant is left to the deadline's own event.
+        let early = |at: u64, now: u64| if on_time { at > now } else { at >= now };
+        let on_running = |at: Running| early(at.as_millis(), self.now.running.as_millis());
+        let on_elapsed = |at: Elapsed| early(at.as_millis(), self.now.elapsed.as_millis());
+        let on_wall = |at: Wall| early(at.as_millis(), self.now.wall.as_millis());
+        assert!(deadline.running.is_none_or(on_running), "{deadline:?}");
+        assert!(deadline.elapsed.is_none_or(on_elapsed), "{deadline:?}");
+        assert!(deadline.wall.is_none_or(on_wall), "{deadline:?}");
         assert_eq!(
             self.restored().records(),
             self.device.records(),
@@ -243,7 +271,11 @@ impl Bench {
     /// Calls as the operator, or as the app in the foreground where it has to be the app.
     pub(crate) fn ask(&mut self, request: Request) -> Answer {
         let caller = match &request {
-            Request::RequestRun { app, .. } => Caller::Front {
+            Request::RequestRun { app, .. }
+            | Request::RequestDevice { app, .. }
+            | Request::RequestServicing { app, .. }
+            | Request::AddScheduled { app, .. }
+            | Request::RemoveScheduled { app, .. } => Caller::Front {
                 app: app.clone(),
                 foreground: true,
             },
@@ -306,6 +338,12 @@ impl Bench {
         ]);
     }
 
+    /// The front client of `mail` comes into a state.
+    pub(crate) fn front(&mut self, state: FrontState) {
+        let app = app_id("mail");
+        self.send(Event::FrontChanged { app, state });
+    }
+
     pub(crate) fn push(&mut self, id: &str) {
         let expires = self.now.wall.after(Span::days(3));
         self.push_until(id, expires);
@@ -318,6 +356,9 @@ impl Bench {
             app,
             payload: b"hello".to_vec(),
             expires,
+            retention: Retention::default(),
+            priority: Priority::default(),
+            collapse_key: None,
         }));
     }
 

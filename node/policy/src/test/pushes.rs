@@ -335,6 +335,9 @@ fn bodies_out_of_bounds_are_not_kept() {
             app,
             payload: vec![7; size],
             expires,
+            retention: Retention::default(),
+            priority: Priority::default(),
+            collapse_key: None,
         }));
         assert_eq!(bench.device.runs().count() == 1, kept, "{size} bytes");
     }
@@ -485,6 +488,9 @@ fn at_their_bound_receipts_leave_room_for_terminal_ones() {
         app: app_id("news"),
         payload: b"hello".to_vec(),
         expires: bench.now.wall.after(Span::days(1)),
+        retention: Retention::default(),
+        priority: Priority::default(),
+        collapse_key: None,
     };
     device.handle(bench.now, Event::PushArrived(push), &mut bench.effects);
     let hops: Vec<_> = device

@@ -261,12 +261,9 @@ fn terminals(effects: &[Effect], sums: &mut BTreeMap<(PushId, u64), u32>) {
         let Effect::SendReceipt(receipt) = effect else {
             continue;
         };
-        match receipt.hop {
-            Hop::Delivered | Hop::Started { .. } => {}
-            Hop::Finished { .. } | Hop::Expired | Hop::Dropped { .. } => {
-                // A receipt sent again is the same receipt.
-                sums.insert((receipt.push.clone(), receipt.seq.0), 1);
-            }
+        if receipt.hop.is_terminal() {
+            // A receipt sent again is the same receipt.
+            sums.insert((receipt.push.clone(), receipt.seq.0), 1);
         }
     }
 }

@@ -53,15 +53,72 @@ fn rich() -> Bench {
     bench.push("p3");
     bench.pass(25_000);
     bench.send(Event::DeadlineReached);
+    with_the_later_kinds(&mut bench);
     bench
+}
+
+/// Records that came with scheduled agents, front clients and quotas.
+fn with_the_later_kinds(bench: &mut Bench) {
+    let mail = app_id("mail");
+    bench.send(Event::Apps(vec![full_app("mail"), full_app("news")]));
+    bench.send(Event::ProfileChanged(Profile {
+        kind: DeviceKind::Phone,
+        memory: Some(Bytes::mib(512)),
+        runtime_level: RuntimeLevel::parse("8.0.10492"),
+        developer_mode: true,
+    }));
+    bench.ask(Request::Choose {
+        app: mail.clone(),
+        choice: Choice {
+            pinned: Some(true),
+            ..Choice::default()
+        },
+    });
+    bench.front(FrontState::Foreground);
+    bench.send(Event::PolicyChanged(Policy {
+        quota_profile: QuotaProfile::Windows8,
+        ..Policy::default()
+    }));
+    bench.register(request("used", Trigger::DeviceUse));
+    bench.ask(Request::RequestDevice {
+        app: mail.clone(),
+        name: task("used"),
+        device: Subject::new("scanner").unwrap(),
+        consent: true,
+    });
+    bench.ask(Request::AddScheduled {
+        app: mail,
+        kind: ScheduledKind::Periodic,
+        description: "keeps mail fresh".to_owned(),
+        expires: None,
+    });
+    bench.front(FrontState::Suspended);
+    bench.send(Event::RunReported {
+        run: RunId(3),
+        report: Report::Progress(7),
+    });
+    let news = App {
+        version: "2.0".to_owned(),
+        ..full_app("news")
+    };
+    bench.send(Event::Apps(vec![full_app("mail"), news]));
 }
 
 const fn kind(record: &Record) -> &'static str {
     match record {
         Record::Device(_) => "device",
         Record::Policy(_) => "policy",
+        Record::Profile(_) => "profile",
+        Record::Update(_) => "update",
+        Record::Choices(_) => "choices",
+        Record::Front(_) => "front",
+        Record::Consent(_) => "consent",
+        Record::Quota(_) => "quota",
         Record::App(_) => "app",
         Record::Grant(_) => "grant",
+        Record::Registration(Registration {
+            schedule: Some(_), ..
+        }) => "registration, scheduled",
         Record::Registration(Registration { latch: Some(_), .. }) => "registration, latched",
         Record::Registration(_) => "registration, queueing",
         Record::Run(_) => "run",
@@ -88,7 +145,7 @@ fn stored_format() {
         assert_eq!(serde_json::from_str::<Record>(&json).unwrap(), record);
         writeln!(text, "{}\n  {json}", kind(&record)).unwrap();
     }
-    assert_eq!(kinds.len(), 13);
+    assert_eq!(kinds.len(), 20, "{kinds:?}");
     insta::assert_snapshot!(text);
 }
 
@@ -109,6 +166,9 @@ fn records_come_first_and_each_once() {
         app: app_id("mail"),
         payload: vec![1],
         expires,
+        retention: Retention::default(),
+        priority: Priority::default(),
+        collapse_key: None,
     };
     let mut effects = Vec::new();
     bench

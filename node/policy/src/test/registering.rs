@@ -26,35 +26,35 @@ fn arguments_are_checked_and_leave_nothing_behind() {
         (request("t", once(14)), "trigger.timer.minutes"),
         (
             RegistrationRequest {
-                entry_point: entry("Sync"),
+                entry_point: Some(entry("Sync")),
                 ..request("t", timer(15))
             },
             "entry_point",
         ),
         (
             RegistrationRequest {
-                entry_point: entry("gone"),
+                entry_point: Some(entry("gone")),
                 ..request("t", timer(15))
             },
             "entry_point",
         ),
         (
             RegistrationRequest {
-                entry_point: entry("bare"),
+                entry_point: Some(entry("bare")),
                 ..request("t", Trigger::Push)
             },
             "trigger",
         ),
         (
             RegistrationRequest {
-                entry_point: entry("bare"),
+                entry_point: Some(entry("bare")),
                 ..request("t", INTERNET)
             },
             "trigger",
         ),
         (
             RegistrationRequest {
-                entry_point: entry("bare"),
+                entry_point: Some(entry("bare")),
                 ..request("t", Trigger::Application)
             },
             "trigger",
@@ -74,6 +74,8 @@ fn arguments_are_checked_and_leave_nothing_behind() {
         types: vec![TaskType::Timer],
         memory: None,
         time: None,
+        multiple_instances: false,
+        resource_group: None,
     });
     bench.send(Event::Apps(vec![mail]));
     for (request, expected) in rows {

@@ -25,7 +25,7 @@ fn crowded(apps: usize) -> Bench {
             timer(60)
         };
         for n in 0..if app.as_str() == "mail" { 1 } else { 20 } {
-            let registration = super::request(&format!("t{n}"), trigger);
+            let registration = super::request(&format!("t{n}"), trigger.clone());
             let request = Request::Register {
                 app: app.clone(),
                 registration,
@@ -50,6 +50,9 @@ fn a_push_writes_the_same_however_many_registrations_stand() {
             app: app_id("mail"),
             payload: vec![1],
             expires,
+            retention: Retention::default(),
+            priority: Priority::default(),
+            collapse_key: None,
         };
         let mut effects = Vec::new();
         bench

@@ -33,7 +33,7 @@ fn start_on_the_tick_at_or_after_the_due_time() {
     ];
     for (trigger, registered, expected) in rows {
         assert_eq!(
-            starts(trigger, registered, 120),
+            starts(trigger.clone(), registered, 120),
             expected,
             "{trigger:?} at {registered}"
         );

@@ -2,16 +2,19 @@
 //!
 //! A push fires each push registration of its app, in the order in which pushes came, one run at a time for
 //! the app (PSH-12). It is decided when its last registration is: then exactly one terminal receipt is written.
-//! Absent here: retention and replacement, which the mailbox decides.
+//! A collapse key replaces what waits, for whatever reason; retention applies to what is held back undelivered (PSH-20):
+//! what waits for anything else was delivered and keeps its place.
 
 use std::collections::BTreeSet;
 
 use crate::admission::Obstacle;
+use crate::start::Cause;
 use crate::trigger::Route;
 use crate::turn::Turn;
 use crate::{
-    AppId, DropReason, FinishedRun, Hop, Key, Outcome, Push, PushId, QueuedPush, Receipt,
-    ReceiptSeq, RegistrationId, Run, RunId, SeenPush, Verdict, WaitReason, bounds,
+    AppId, Broken, DropReason, FinishedRun, FrontState, Hop, Key, Observation, Outcome, Push,
+    PushFate, PushId, QueuedPush, Receipt, ReceiptSeq, RegistrationId, Retention, Run, RunId,
+    SeenPush, TaskName, Verdict, WaitReason, bounds,
 };
 
 /// What fires it, for people.
@@ -31,32 +34,121 @@ pub(crate) struct Holders {
 impl Turn<'_> {
     /// A push came down the link. A double changes nothing but a count (rule book 0a, *Delivery*).
     pub(crate) fn push_arrived(&mut self, push: Push) {
-        if self.device.seen.contains_key(&push.id) {
+        let seen = self.device.seen.contains_key(&push.id);
+        if seen && !self.device.broken(Broken::DuplicateRuns) {
             self.unrouted(&push.app, DropReason::Duplicate);
+            self.tell_fate(
+                &push.app,
+                &push.id,
+                PushFate::Dropped(DropReason::Duplicate),
+            );
             return;
         }
         self.remember(&push);
         self.receipt(&push.id, Hop::Delivered);
         let targets = self.device.index.routed(&Route::Push(push.app.clone()));
         if let Some(reason) = self.unfit(&push, &targets) {
-            if targets.is_empty() {
-                self.unrouted(&push.app, reason);
-            }
-            for target in targets {
-                self.refuse_firing(target, reason);
-            }
-            self.receipt(&push.id, dropped(reason));
+            self.refuse_push(&push, &targets, reason);
             return;
         }
-        let id = push.id.clone();
-        self.device.pushes.insert(id.clone(), push);
+        let (id, app) = (push.id.clone(), push.app.clone());
+        self.device.pushes.insert(id.clone(), push.clone());
         self.touch(Key::Push(id.clone()));
+        if self.device.front(&app) == FrontState::Foreground {
+            // PSH-10: the app itself comes first.
+            let until = self.now.elapsed.after(self.device.policy.push_offer_time);
+            self.device.offers.insert(id, until);
+            self.effect(crate::Effect::OfferPush(Box::new(push)));
+        } else {
+            self.deliver_to_all(&id);
+        }
+    }
+
+    fn refuse_push(&mut self, push: &Push, targets: &[RegistrationId], reason: DropReason) {
+        let (app, id) = (&push.app, &push.id);
+        let runs = match self.device.front(app) {
+            FrontState::Foreground | FrontState::Background => true,
+            FrontState::None | FrontState::Suspended => false,
+        };
+        if reason == DropReason::NoHandler && runs {
+            // PSH-09: given to the running app.
+            self.unrouted(app, reason);
+            self.tell_fate(app, id, PushFate::ShownToApp);
+            self.receipt(id, Hop::ShownToApp);
+            return;
+        }
+        if targets.is_empty() {
+            self.unrouted(app, reason);
+        }
+        for target in targets {
+            self.observe_task(*target, Observation::Triggered);
+            self.refuse_firing(*target, reason);
+        }
+        self.tell_fate(app, id, fate(reason));
+        self.receipt(id, dropped(reason));
+    }
+
+    /// The app in the foreground has answered (PSH-10).
+    pub(crate) fn push_answered(&mut self, push: &PushId, handled: bool) {
+        if self.device.offers.remove(push).is_none() {
+            return;
+        }
+        if !handled {
+            self.deliver_to_all(push);
+        } else if let Some(app) = self.device.pushes.get(push).map(|push| push.app.clone()) {
+            self.tell_fate(&app, push, PushFate::ShownToApp);
+            self.decide(push, Hop::ShownToApp);
+        }
+    }
+
+    /// The app did not answer in time: its tasks get the push.
+    pub(crate) fn withdraw_offers(&mut self) {
+        let now = self.horizon.elapsed;
+        let offers = self.device.offers.iter();
+        let late: Vec<PushId> = offers
+            .filter(|(_, until)| **until <= now)
+            .map(|(push, _)| push.clone())
+            .collect();
+        for push in late {
+            self.push_answered(&push, false);
+        }
+    }
+
+    /// Pushes that a restart of the daemon found offered: the app's answer is lost, so its tasks get them.
+    pub(crate) fn deliver_what_nobody_holds(&mut self) {
+        let lost: Vec<PushId> = self
+            .device
+            .pushes
+            .keys()
+            .filter(|push| {
+                let holders = self.device.index.holders(push);
+                holders.queued.is_empty() && holders.running.is_empty()
+            })
+            .cloned()
+            .collect();
+        for push in lost {
+            self.deliver_to_all(&push);
+        }
+    }
+
+    /// Fires every push registration of the app.
+    fn deliver_to_all(&mut self, id: &PushId) {
+        let Some(app) = self.device.pushes.get(id).map(|push| push.app.clone()) else {
+            return;
+        };
+        let targets = self.device.index.routed(&Route::Push(app.clone()));
+        if targets.is_empty() {
+            self.unrouted(&app, DropReason::NoHandler);
+            self.tell_fate(&app, id, PushFate::Dropped(DropReason::NoHandler));
+            self.decide(id, dropped(DropReason::NoHandler));
+            return;
+        }
         let mut last = None;
         for target in targets {
-            last = self.deliver(target, &id).or(last);
+            last = self.deliver(target, id).or(last);
         }
         if let Some(reason) = last {
-            self.decide(&id, dropped(reason));
+            self.decide(id, dropped(reason));
         }
     }
 
@@ -75,20 +167,39 @@ impl Turn<'_> {
 
     /// Fires one registration with a push: it runs, waits, or is dropped for the reason returned.
     fn deliver(&mut self, target: RegistrationId, push: &PushId) -> Option<DropReason> {
+        let app = self.device.registrations.get(&target)?.app.clone();
+        self.observe_task(target, Observation::Triggered);
+        let body = self.device.pushes.get(push)?;
+        let (retention, judgement) = (
+            body.retention,
+            self.device.judge(self.now, target, Some(body)),
+        );
+        let held = judgement.obstacle == Some(Obstacle::Wait(WaitReason::BatterySaver));
+        if !self.device.broken(Broken::RetentionIgnored) {
+            self.make_way(target, push, held);
+            if held && retention == Retention::None {
+                self.refuse_firing(target, DropReason::Policy);
+                self.tell_fate(&app, push, PushFate::Dropped(DropReason::Policy));
+                return Some(DropReason::Policy);
+            }
+        }
         let room = self.device.policy.push_queue as usize;
-        let waiting = self.device.registrations.get(&target)?.queue.len();
-        let reason = match self.device.obstacle(self.now, target) {
-            None if waiting == 0 => {
-                let run = self.start(target, Some(&self.queued(push, 0)));
+        let queue = &self.device.registrations.get(&target)?.queue;
+        let (waiting, behind) = (queue.len(), self.first_ready(target).is_some());
+        let reason = match self.as_decided(judgement.obstacle) {
+            None if !behind && !self.device.closing => {
+                let run = self.start(target, Cause::Push(&self.queued(push, 0)));
                 self.record(target, Verdict::Ran, run);
                 return None;
             }
             Some(Obstacle::Drop(reason)) => {
                 self.refuse_firing(target, reason);
+                self.tell_fate(&app, push, fate(reason));
                 return Some(reason);
             }
             _ if waiting >= room => {
                 self.refuse_firing(target, DropReason::QueueFull);
+                self.tell_fate(&app, push, PushFate::Dropped(DropReason::QueueFull));
                 return Some(DropReason::QueueFull);
             }
             None => WaitReason::Slot,
@@ -97,7 +208,42 @@ impl Turn<'_> {
         let firing = self.record(target, Verdict::Waiting(reason), None);
         let queued = self.queued(push, firing);
         self.edit(target, |registration| registration.queue.push(queued));
+        self.tell_waiting(target, judgement.reasons, true);
+        self.tell_fate(&app, push, PushFate::Queued);
         None
+    }
+
+    /// An older push gives way (rule book 0a): to one with its collapse key wherever it waits; to one that is to be the
+    /// latest while both are held back undelivered (PSH-20).
+    fn make_way(&mut self, target: RegistrationId, push: &PushId, held: bool) {
+        let Some(newer) = self.device.pushes.get(push).cloned() else {
+            return;
+        };
+        let Some(registration) = self.device.registrations.get(&target) else {
+            return;
+        };
+        let same_key =
+            |older: &Push| newer.collapse_key.is_some() && older.collapse_key == newer.collapse_key;
+        let latest = |older: &Push| {
+            let both = older.retention == Retention::Latest && newer.retention == Retention::Latest;
+            let held_too = || {
+                let judgement = self.device.judge(self.now, target, Some(older));
+                judgement.reasons.contains(WaitReason::BatterySaver)
+            };
+            held && both && held_too()
+        };
+        let older: Vec<PushId> = registration
+            .queue
+            .iter()
+            .filter(|queued| queued.firing != 0)
+            .filter_map(|queued| self.device.pushes.get(&queued.id))
+            .filter(|older| same_key(older) || latest(older))
+            .map(|older| older.id.clone())
+            .collect();
+        for id in older {
+            self.take_from_queue(target, &id, DropReason::Collapsed);
+            self.decide(&id, dropped(DropReason::Collapsed));
+        }
     }
 
     fn queued(&self, push: &PushId, firing: u64) -> QueuedPush {
@@ -109,45 +255,65 @@ impl Turn<'_> {
         }
     }
 
+    /// The oldest push of a registration that nothing holds back. One that PSH-20 holds lets later ones pass: it is
+    /// not delivered yet.
+    fn first_ready(&self, id: RegistrationId) -> Option<QueuedPush> {
+        let registration = self.device.registrations.get(&id)?;
+        let ready = |queued: &&QueuedPush| {
+            let body = self.device.pushes.get(&queued.id);
+            self.device.judge(self.now, id, body).obstacle.is_none()
+        };
+        registration.queue.iter().find(ready).cloned()
+    }
+
     /// Starts what can start of an app's pushes, the oldest first, and says why the others wait.
     pub(crate) fn look_at_pushes(&mut self, app: &AppId) {
         loop {
             let mut ready: Option<(u64, RegistrationId)> = None;
             for id in self.device.index.routed(&Route::Push(app.clone())) {
-                let Some(head) = self
-                    .device
-                    .registrations
-                    .get(&id)
-                    .and_then(|r| r.queue.first())
-                else {
-                    continue;
-                };
-                let place = (head.firing, id);
-                match self.device.obstacle(self.now, id) {
-                    None => ready = Some(ready.map_or(place, |first| first.min(place))),
-                    Some(Obstacle::Drop(reason)) => self.drop_queue(id, reason.while_waiting()),
-                    Some(Obstacle::Wait(reason)) => self.queue_waits(id, reason),
+                if let Some(queued) = self.look_at_queue(id) {
+                    let place = (queued.firing, id);
+                    ready = Some(ready.map_or(place, |first| first.min(place)));
                 }
             }
-            let Some((_, id)) = ready else {
+            let Some((_, id)) = ready.filter(|_| !self.device.closing) else {
                 return;
             };
-            self.start_head(id);
+            let Some(queued) = self.first_ready(id) else {
+                return;
+            };
+            let run = self.start(id, Cause::Push(&queued));
+            self.settle(queued.firing, Verdict::Ran, run);
         }
     }
 
-    fn start_head(&mut self, id: RegistrationId) {
+    /// Judges what waits at one registration: what can start is returned, what never will is dropped.
+    fn look_at_queue(&mut self, id: RegistrationId) -> Option<QueuedPush> {
         let head = self
             .device
             .registrations
-            .get(&id)
-            .and_then(|r| r.queue.first())
-            .cloned();
-        let Some(head) = head else {
-            return;
-        };
-        let run = self.start(id, Some(&head));
-        self.settle(head.firing, Verdict::Ran, run);
+            .get(&id)?
+            .queue
+            .first()?
+            .id
+            .clone();
+        let body = self.device.pushes.get(&head);
+        let judgement = self.device.judge(self.now, id, body);
+        match judgement.obstacle {
+            Some(Obstacle::Drop(reason)) => {
+                self.drop_queue(id, reason.while_waiting());
+                None
+            }
+            None => self.first_ready(id),
+            Some(Obstacle::Wait(reason)) => {
+                let ready = self.first_ready(id);
+                if ready.is_none() {
+                    self.queue_waits(id, reason);
+                    self.tell_waiting(id, judgement.reasons, false);
+                }
+                ready
+            }
+        }
     }
 
     fn queue_waits(&mut self, id: RegistrationId, reason: WaitReason) {
@@ -162,6 +328,20 @@ impl Turn<'_> {
         for firing in firings {
             self.settle(firing, Verdict::Waiting(reason), None);
         }
+    }
+
+    /// Tells what became of a push.
+    fn tell_fate(&mut self, app: &AppId, id: &PushId, fate: PushFate) {
+        self.observe(Observation::Push {
+            app: app.clone(),
+            id: id.clone(),
+            fate,
+        });
+    }
+
+    /// A run of a push began.
+    pub(crate) fn push_started(&mut self, app: &AppId, id: &PushId, task: TaskName, run: RunId) {
+        self.tell_fate(app, id, PushFate::Started { task, run });
     }
 
     /// Drops every push that waits at a registration.
@@ -188,16 +368,22 @@ impl Turn<'_> {
                 .iter()
                 .position(|queued| queued.id == *push);
             taken = place.map(|place| registration.queue.remove(place));
+            if !crate::index::waits(registration) {
+                registration.held_by = crate::Reasons::default();
+            }
         });
         if let Some(queued) = taken {
             self.drop_waiting(id, queued.firing, reason);
+            if let Some(app) = self.device.registrations.get(&id).map(|r| r.app.clone()) {
+                self.tell_fate(&app, push, fate(reason));
+            }
         }
     }
 
     /// PSH-16: what is past its time to live never runs. A run of it under way goes on.
     pub(crate) fn expire_pushes(&mut self) {
         while let Some((expires, push)) = self.device.index.expiries.first().cloned() {
-            if expires > self.now.wall {
+            if expires > self.now.wall || self.device.broken(Broken::NothingExpires) {
                 return;
             }
             self.device.index.expiries.remove(&(expires, push.clone()));
@@ -316,11 +502,7 @@ impl Turn<'_> {
 
     /// Writes a receipt and sends it. At its bound only terminal ones are written.
     pub(crate) fn receipt(&mut self, push: &PushId, hop: Hop) {
-        let terminal = match &hop {
-            Hop::Delivered | Hop::Started { .. } => false,
-            Hop::Finished { .. } | Hop::Expired | Hop::Dropped { .. } => true,
-        };
-        if !terminal && self.device.receipts.len() >= bounds::RECEIPTS {
+        if !hop.is_terminal() && self.device.receipts.len() >= bounds::RECEIPTS {
             return;
         }
         let seq = ReceiptSeq(self.device.clock.next_receipt);
@@ -360,18 +542,20 @@ impl Turn<'_> {
 const FORGOTTEN_AT_ONCE: usize = 64;
 
 fn dropped(reason: DropReason) -> Hop {
-    match reason {
-        DropReason::Expired => Hop::Expired,
-        DropReason::Access
-        | DropReason::AccessRemoved
-        | DropReason::Unregistered
-        | DropReason::Coalesced
-        | DropReason::QueueFull
-        | DropReason::Reboot
-        | DropReason::NoHandler
-        | DropReason::Invalid
-        | DropReason::Uninstalled
-        | DropReason::Duplicate
-        | DropReason::AttemptsExhausted => Hop::Dropped { reason },
+    if reason == DropReason::Expired {
+        Hop::Expired
+    } else {
+        Hop::Dropped { reason }
+    }
+}
+
+/// How a drop is told of its push.
+fn fate(reason: DropReason) -> PushFate {
+    if reason == DropReason::Expired {
+        PushFate::Expired
+    } else if reason == DropReason::Collapsed {
+        PushFate::Collapsed
+    } else {
+        PushFate::Dropped(reason)
     }
 }

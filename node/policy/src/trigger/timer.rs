@@ -1,18 +1,19 @@
-//! `TimeTrigger` (TRG-12, TRGD-01 to TRGD-07, AMB-18, AMB-44): once or again and again, on the device's ticks.
+//! `TimeTrigger` and `MaintenanceTrigger` (TRG-12, TRG-20, TRGD-01 to TRGD-08, AMB-18, AMB-44): once or again and again,
+//! on the device's ticks.
 //!
 //! Due times of a recurring timer advance by its period from the first; each starts at the first tick at or
 //! after it. A tick that was missed by more than [`bounds::TICK_LATENESS`] (suspend, downtime) passes, and what
 //! was due starts at the next, once.
 
 use crate::turn::Turn;
-use crate::{Elapsed, Policy, Refusal, RegistrationId, Span, Trigger, bounds};
+use crate::{Elapsed, Policy, Refusal, RegistrationId, Span, Trigger, TriggerKind, bounds};
 
 /// TRGD-02, TRGD-04: refused, not rounded.
-pub(crate) fn validate(minutes: u32, policy: &Policy) -> Result<(), Refusal> {
+pub(crate) fn validate(kind: TriggerKind, minutes: u32, policy: &Policy) -> Result<(), Refusal> {
     let period = Span::minutes(u64::from(minutes));
     let bound = |message| {
         Err(Refusal::InvalidArgument {
-            field: "trigger.timer.minutes".to_owned(),
+            field: format!("trigger.{}.minutes", kind.word()),
             message,
         })
     };
@@ -38,6 +39,30 @@ fn length(span: Span) -> String {
         format!("{} min", millis / 60_000)
     } else {
         format!("{}.{:03} s", millis / 1_000, millis % 1_000)
+    }
+}
+
+/// The period of a timer in minutes, and whether it is one-shot.
+pub(crate) const fn period(trigger: &Trigger) -> Option<(u32, bool)> {
+    match trigger {
+        Trigger::Timer { minutes, one_shot } | Trigger::Maintenance { minutes, one_shot } => {
+            Some((*minutes, *one_shot))
+        }
+        Trigger::System { .. }
+        | Trigger::Push
+        | Trigger::ControlChannel { .. }
+        | Trigger::Socket { .. }
+        | Trigger::Application
+        | Trigger::Media
+        | Trigger::DeviceUse
+        | Trigger::DeviceServicing
+        | Trigger::DeviceWatcher { .. }
+        | Trigger::Files { .. }
+        | Trigger::Bus { .. }
+        | Trigger::Reserved { .. }
+        | Trigger::Periodic
+        | Trigger::ResourceIntensive
+        | Trigger::UpdateTask => None,
     }
 }
 
@@ -111,7 +136,7 @@ const fn next_due(due: Elapsed, minutes: u32, tick: Elapsed) -> Elapsed {
 impl Turn<'_> {
     /// Fires every timer that this tick concerns.
     pub(crate) fn tick(&mut self) {
-        let Some(tick) = self.device.ticks().current(self.now.elapsed) else {
+        let Some(tick) = self.device.ticks().current(self.horizon.elapsed) else {
             return;
         };
         for id in self.device.index.due(tick) {
@@ -124,15 +149,9 @@ impl Turn<'_> {
             let Some(due) = registration.due else {
                 return;
             };
-            registration.due = match registration.trigger {
-                Trigger::Timer {
-                    minutes,
-                    one_shot: false,
-                } => Some(next_due(due, minutes, tick)),
-                Trigger::Timer { one_shot: true, .. }
-                | Trigger::System { .. }
-                | Trigger::Push
-                | Trigger::Application => None,
+            registration.due = match period(&registration.trigger) {
+                Some((minutes, false)) => Some(next_due(due, minutes, tick)),
+                Some((_, true)) | None => None,
             };
         });
         self.fire(id);
@@ -161,7 +180,7 @@ mod tests {
         ];
         for (minutes, accepted) in rows {
             assert_eq!(
-                validate(minutes, &Policy::default()).is_ok(),
+                validate(TriggerKind::Timer, minutes, &Policy::default()).is_ok(),
                 accepted,
                 "{minutes} min"
             );

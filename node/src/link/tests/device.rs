@@ -126,13 +126,11 @@ impl TestEngine {
             vec![]
         };
         self.ask(Request::RequestAccess { app: app() });
+        let (name, agent) = (TaskName::new("sync"), EntryPoint::new("sync"));
         let registration = RegistrationRequest {
-            name: TaskName::new("sync").unwrap(),
-            entry_point: EntryPoint::new("sync").unwrap(),
-            trigger: Trigger::Push,
             conditions,
-            cancel_on_condition_loss: false,
             replace: true,
+            ..RegistrationRequest::new(name.unwrap(), agent.ok(), Trigger::Push)
         };
         let answer = self.ask(Request::Register {
             app: app(),
@@ -230,7 +228,11 @@ fn installed(version: &str) -> App {
             types: vec![TaskType::PushNotification],
             memory: None,
             time: None,
+            multiple_instances: false,
+            resource_group: None,
         }],
+        capabilities: lull_policy::usual_capabilities(),
+        signed_by: lull_policy::Signer::None,
     }
 }
 

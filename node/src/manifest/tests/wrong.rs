@@ -85,6 +85,18 @@ const CHANGES: &[(&str, &str)] = &[
         "types = [\"xyz\"]",
     ),
     ("types = [\"timer\", \"push-notification\"]", "types = [3]"),
+    (
+        "types = [\"timer\", \"push-notification\"]",
+        "types = [\"scheduled\"]\ncommand = [\"/bin/true\"]\n[[agent]]\nentry_point = \"other\"\ntypes = [\"scheduled\"]",
+    ),
+    // what runs of it share
+    ("command", "multiple_instances = \"yes\"\ncommand"),
+    ("command", "resource_group = \"\"\ncommand"),
+    ("command", "resource_group = \"a b\"\ncommand"),
+    ("command", "resource_group = \"audio\"\ncommand"),
+    // capabilities
+    ("[[agent]]", "capabilities = \"sms\"\n[[agent]]"),
+    ("[[agent]]", "capabilities = [\"smsx\"]\n[[agent]]"),
     // command
     ("command = [\"/usr/bin/sync\"]", ""),
     (
@@ -137,7 +149,7 @@ const CHANGES: &[(&str, &str)] = &[
     ("command", "environment = { A = \"x\\u0000\" }\ncommand"),
     // register
     ("name = \"sync\"\n", ""),
-    ("name = \"sync\"\n", "name = \"a/b\"\n"),
+    ("name = \"sync\"\n", "name = \"a\\u0007b\"\n"),
     ("name = \"sync\"\nentry_point = \"sync\"", "name = \"sync\""),
     (
         "name = \"sync\"\nentry_point = \"sync\"",
@@ -156,6 +168,14 @@ const CHANGES: &[(&str, &str)] = &[
         "trigger = { push = { app = \"other\" } }",
     ),
     ("trigger = { push = {} }", "trigger = { push = true }"),
+    (
+        "trigger = { push = {} }",
+        "trigger = { maintenance = { minutes = 30 } }",
+    ),
+    (
+        "trigger = { push = {} }",
+        "trigger = { system = { event = \"user-present\" } }",
+    ),
     ("trigger = { push = {} }", "trigger = { application = {} }"),
     ("trigger = { push = {} }", "trigger = { timer = {} }"),
     (

@@ -17,6 +17,9 @@ async fn a_plain_command_gets_its_push_by_environment_and_descriptor() {
         app: launch.app.clone(),
         payload: b"two words".to_vec(),
         expires: Wall::from_millis(u64::MAX),
+        retention: Retention::default(),
+        priority: Priority::default(),
+        collapse_key: None,
     });
     let script = "env | grep -E '^(LULL|PHOTOS|HOME|USER)' | sort; cat <&$LULL_PAYLOAD_FD; pwd >&2";
     let run = stage.launch_with(launch, script).await;
@@ -59,6 +62,9 @@ async fn a_payload_that_is_no_text_is_on_the_descriptor_only() {
         app: launch.app.clone(),
         payload: vec![0xff; 5_000],
         expires: Wall::from_millis(u64::MAX),
+        retention: Retention::default(),
+        priority: Priority::default(),
+        collapse_key: None,
     });
     let script = "env | grep -c ^LULL_PAYLOAD=; wc -c <&$LULL_PAYLOAD_FD";
     let run = stage.launch_with(launch, script).await;
@@ -72,6 +78,17 @@ async fn what_cannot_be_started_ends_with_the_reason() {
     let (exit, ..) = stage.scribe.end(RunId(1)).await;
     let message = "no such agent is declared; declare it".to_owned();
     assert_eq!(exit, Exit::LaunchFailed { message });
+    let mut inside = launch(3);
+    inside.entry_point = None;
+    stage.send(RunOrder::Launch(Box::new(inside))).await;
+    let (exit, ..) = stage.scribe.end(RunId(3)).await;
+    let Exit::LaunchFailed { message } = exit else {
+        panic!("{exit:?}");
+    };
+    assert!(
+        message.contains("not offered by this node yet"),
+        "{message}"
+    );
     let run = stage.launch(2, &"x".repeat(70_000)).await;
     let (exit, ..) = stage.scribe.end(run).await;
     let Exit::LaunchFailed { message } = exit else {

@@ -293,7 +293,8 @@ impl Stage {
     /// The catalog has the script, the machine the run.
     pub(super) fn declare(&self, launch: &Launch, script: &str) {
         let mut scripts = self.scripts.0.lock().unwrap();
-        scripts.insert(launch.entry_point.clone(), script.to_owned());
+        let agent = launch.entry_point.clone();
+        scripts.insert(agent.expect("a process of its own"), script.to_owned());
         self.scribe
             .runs
             .lock()
@@ -341,14 +342,21 @@ pub(super) fn launch(id: u64) -> Launch {
         registration: RegistrationId(1),
         app: AppId::new("photos").unwrap(),
         task: TaskName::new("sync").unwrap(),
-        entry_point: EntryPoint::new(format!("agent-{id}")).unwrap(),
+        entry_point: EntryPoint::new(format!("agent-{id}")).ok(),
+        host: HostKind::OutOfProcess,
+        group: None,
         number: 1,
         trigger: Trigger::Application,
+        details: None,
         push: None,
         attempt: 1,
         memory: None,
         cancel_at: None,
         kill_at: None,
+        network: true,
+        network_requested: false,
+        cellular: false,
+        critical: false,
     }
 }
 
@@ -371,6 +379,15 @@ fn under_way(launch: &Launch) -> Run {
         push: None,
         attempt: launch.attempt,
         memory: launch.memory,
+        kind: launch.trigger.kind(),
+        host: launch.host,
+        details: None,
+        network_requested: launch.network_requested,
+        network: launch.network,
+        suspended: None,
+        debugged: false,
+        termination: None,
+        waived: Vec::new(),
     }
 }
 

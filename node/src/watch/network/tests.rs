@@ -10,6 +10,7 @@ fn levels(network: Network) -> Vec<Reading> {
     vec![
         Reading::Network(Level::Known(network)),
         Reading::Internet(Level::Known(internet)),
+        Reading::Metered(Level::Unknown),
     ]
 }
 

@@ -33,6 +33,7 @@ fn levels(external: Level<bool>, battery: Level<PerMille>) -> Vec<Reading> {
         Reading::ExternalPower(external),
         Reading::Battery(battery),
         Reading::BatterySaver(Level::Unknown),
+        Reading::SaverManual(Level::Unknown),
     ]
 }
 

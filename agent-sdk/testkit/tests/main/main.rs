@@ -1,0 +1,7 @@
+//! The test kit as an agent author meets it: the virtual device, and scenario files.
+
+mod device;
+mod order;
+mod scenarios;
+mod steps;
+mod told;

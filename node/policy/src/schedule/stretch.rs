@@ -1,0 +1,134 @@
+//! Stretches of eligibility (AMB-27, AMB-28): from when all conditions of resource-intensive agents hold together until
+//! one is known to be missing. Each agent runs at most once in one.
+
+use crate::limit::{battery_level, call, external_power, network_type, screen_locked};
+use crate::turn::Turn;
+use crate::{
+    Broken, Device, Key, Policy, Readings, RegistrationId, Run, RunId, Termination, WaitReason,
+};
+
+/// INT-02 to INT-06, each with what it reads now.
+fn conjunction(readings: &Readings, policy: &Policy) -> [(WaitReason, Option<bool>); 5] {
+    [
+        (WaitReason::ExternalPower, external_power::holds(readings)),
+        (
+            WaitReason::BatteryLevel,
+            battery_level::holds(readings, policy),
+        ),
+        (
+            WaitReason::NetworkType,
+            network_type::holds(readings, policy),
+        ),
+        (
+            WaitReason::ScreenLocked,
+            screen_locked::holds(readings, policy),
+        ),
+        (WaitReason::Call, call::holds(readings, policy)),
+    ]
+}
+
+impl Device {
+    /// The conditions that are not known to hold now.
+    pub(crate) fn intensive_lacks(&self) -> Vec<WaitReason> {
+        conjunction(&self.readings, &self.policy)
+            .into_iter()
+            .filter(|(_, holds)| *holds != Some(true))
+            .map(|(reason, _)| reason)
+            .collect()
+    }
+
+    fn intensive_loss(&self, run: &Run) -> Option<WaitReason> {
+        conjunction(&self.readings, &self.policy)
+            .into_iter()
+            .find(|(reason, holds)| *holds == Some(false) && !run.waived.contains(reason))
+            .map(|(reason, _)| reason)
+    }
+}
+
+impl Turn<'_> {
+    /// Readings or policy changed: the stretch begins, lasts, settles or ends. What ran under it is ended first.
+    pub(crate) fn stretch_may_have_changed(&mut self) {
+        self.end_intensive_runs();
+        let device = &*self.device;
+        let holds = conjunction(&device.readings, &device.policy);
+        let all = holds.iter().all(|(_, holds)| *holds == Some(true));
+        let lost = holds.iter().any(|(_, holds)| *holds == Some(false));
+        let before = device.clock.clone();
+        let clock = &mut self.device.clock;
+        if !all {
+            clock.settling_since = None;
+            clock.stretch_lasts &= !lost;
+        } else if clock.settling_since.is_none() {
+            clock.settling_since = Some(self.now.elapsed);
+        }
+        let begins = all && !clock.stretch_lasts;
+        if begins {
+            clock.stretch += 1;
+            clock.stretch_lasts = true;
+        }
+        if self.device.clock != before {
+            self.touch(Key::Device);
+        }
+        if begins {
+            self.intensive_agents_fall_due();
+        }
+    }
+
+    /// AMB-28: each new stretch makes every agent due that is idle. The reading right after a boot is no edge, unless
+    /// the stretch had ended before.
+    fn intensive_agents_fall_due(&mut self) {
+        let due: Vec<RegistrationId> = self.device.index.intensives.iter().copied().collect();
+        for id in due {
+            let idle = self
+                .device
+                .registrations
+                .get(&id)
+                .is_some_and(|r| r.is_scheduled_now() && r.latch.is_none());
+            if idle && self.device.index.run_of(id).is_none() {
+                self.fire(id);
+            }
+        }
+    }
+
+    /// INT-07, AMB-26: a condition known to be lost ends the run at once, without asking.
+    fn end_intensive_runs(&mut self) {
+        let device = &*self.device;
+        if device.broken(Broken::LossIgnored) {
+            return;
+        }
+        let lost: Vec<(RunId, WaitReason)> = device
+            .index
+            .intensive_runs
+            .iter()
+            .filter_map(|id| device.runs.get(id))
+            .filter_map(|run| Some((run.id, device.intensive_loss(run)?)))
+            .collect();
+        for (run, reason) in lost {
+            self.terminate(run, Termination::Gate(reason));
+        }
+    }
+
+    /// The settle time is over: who waits longest goes first (INT-08, AMB-28).
+    pub(crate) fn stretch_settles(&mut self) {
+        let over = self.device.clock.settling_since.is_some_and(|since| {
+            since.after(self.device.policy.intensive_settle) <= self.horizon.elapsed
+        });
+        if over {
+            self.look_at_intensives();
+        }
+    }
+
+    /// Looks again at the resource-intensive agents that wait, the one that waits longest first.
+    pub(crate) fn look_at_intensives(&mut self) {
+        let index = &self.device.index.intensives;
+        let mut waiting: Vec<(u64, RegistrationId)> = index
+            .iter()
+            .filter_map(|id| self.device.registrations.get(id))
+            .filter_map(|r| Some((r.latch.as_ref()?.firing, r.id)))
+            .collect();
+        waiting.sort_unstable();
+        for (_, id) in waiting {
+            self.look_at(id);
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Resource-intensive agents: each once in a stretch in which everything holds (AMB-28), never before it has settled (AMB-27), and
+//! then without delay.
+
+use std::collections::BTreeMap;
+
+use lull_policy::{
+    Effect, Elapsed, Event, Observation, Registration, RegistrationId, Scheduling, TriggerKind,
+};
+
+use super::reasons::{self, Runs};
+use super::{Checker, Found, Turn, View};
+use crate::rulebook;
+
+#[derive(Debug, Default)]
+pub(super) struct Stretches {
+    stretch: u64,
+    lasts: bool,
+    since: Option<Elapsed>,
+    ran_in: BTreeMap<RegistrationId, u64>,
+    runs: Runs,
+}
+
+impl Checker for Stretches {
+    fn rule(&self) -> &'static str {
+        "AMB-27 and AMB-28 stretches"
+    }
+
+    fn turn(&mut self, view: &View, turn: Turn<'_>) -> Found {
+        self.looks_at_readings(view);
+        for effect in turn.effects {
+            let Effect::Observe(observation) = effect else {
+                continue;
+            };
+            if let Observation::Started { task, .. } = &**observation
+                && task.trigger == TriggerKind::ResourceIntensive
+            {
+                self.starts(view, task.id)?;
+            }
+            self.runs.observe(observation);
+        }
+        if view.on_time && !view.closing {
+            self.nobody_is_forgotten(view)?;
+        }
+        Ok(())
+    }
+
+    fn restored(&mut self, view: &View) {
+        self.runs.restored(view);
+        self.stretch = view.device.stretch;
+        self.lasts = view.device.stretch_lasts;
+        self.since = None;
+        let ran = view.registrations.values().filter_map(|registration| {
+            let stretch = registration.schedule.as_ref()?.stretch?;
+            Some((registration.id, stretch))
+        });
+        self.ran_in = ran.collect();
+    }
+}
+
+impl Stretches {
+    fn looks_at_readings(&mut self, view: &View) {
+        let changes = matches!(view.event, None | Some(Event::Readings(_) | Event::Booted { .. }));
+        let forgot = view.told.external_power.value().is_none();
+        if !changes && !(forgot && self.since.is_some()) {
+            return;
+        }
+        let holds = rulebook::conjunction(&view.told, &view.policy);
+        let all = holds.iter().all(|(_, holds)| *holds == Some(true));
+        if holds.iter().any(|(_, holds)| *holds == Some(false)) {
+            self.lasts = false;
+        }
+        if !all {
+            self.since = None;
+            return;
+        }
+        self.since = self.since.or(Some(view.now.elapsed));
+        if !self.lasts {
+            self.lasts = true;
+            self.stretch += 1;
+        }
+    }
+
+    fn is_settled(&self, view: &View) -> bool {
+        let settle = view.policy.intensive_settle;
+        self.since
+            .is_some_and(|since| since.after(settle) <= view.now.elapsed)
+    }
+
+    fn starts(&mut self, view: &View, id: RegistrationId) -> Found {
+        let before = self.ran_in.insert(id, self.stretch);
+        if reasons::is_test(view, id) {
+            return Ok(());
+        }
+        if !self.is_settled(view) {
+            return Err(format!("agent {} starts before the stretch has settled", id.0));
+        }
+        if before == Some(self.stretch) {
+            return Err(format!("agent {} starts twice in one stretch", id.0));
+        }
+        Ok(())
+    }
+
+    fn nobody_is_forgotten(&self, view: &View) -> Found {
+        if !self.is_settled(view) || !self.lasts {
+            return Ok(());
+        }
+        let due = |registration: &&Registration| {
+            let schedule = registration.schedule.as_ref();
+            registration.trigger.kind() == TriggerKind::ResourceIntensive
+                && schedule.is_some_and(|s| s.scheduling == Scheduling::Scheduled)
+                && self.ran_in.get(&registration.id) != Some(&self.stretch)
+                && reasons::may_run(view, registration)
+                && reasons::by_others(view, &self.runs, registration).is_empty()
+        };
+        match view.registrations.values().find(due) {
+            None => Ok(()),
+            Some(registration) => Err(format!(
+                "{}/{} did not run in this stretch, and nothing is in its way",
+                registration.app, registration.name
+            )),
+        }
+    }
+}
