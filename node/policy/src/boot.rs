@@ -38,14 +38,12 @@ impl Turn<'_> {
         self.move_clocks(then, down);
         self.forget_fronts();
         self.drop_latches_of_the_old_boot();
-        let lost: Vec<_> = std::mem::take(&mut self.device.unconfirmed)
-            .into_iter()
-            .collect();
-        for run in lost {
-            // The old boot's monotonic clock says nothing any more: how long it ran is not known.
+        let runs: Vec<RunId> = self.device.runs.keys().copied().collect();
+        for run in runs {
+            // The old boot's monotonic clock says nothing any more: how long it ran is not known. The launcher of the new
+            // boot holds none of them, so its word loses them.
             let now = self.now.running;
             self.edit_run(run, |run| run.started_running = now);
-            self.lose(run);
         }
     }
 

@@ -79,8 +79,6 @@ pub struct Device {
     pub(crate) offers: BTreeMap<PushId, Elapsed>,
     /// Tasks with a debugger.
     pub(crate) debugged: BTreeSet<(AppId, TaskName)>,
-    /// Devices known to be away.
-    pub(crate) unplugged: BTreeSet<Subject>,
     /// What sampled runs do.
     pub(crate) idle: BTreeMap<RunId, Idle>,
     /// The device shuts down: nothing begins.
@@ -132,7 +130,6 @@ impl Device {
             network_settles: None,
             offers: BTreeMap::new(),
             debugged: BTreeSet::new(),
-            unplugged: BTreeSet::new(),
             idle: BTreeMap::new(),
             closing: false,
             #[cfg(feature = "sabotage")]
@@ -178,7 +175,10 @@ impl Device {
             index.lives.first().map(|(at, _)| *at),
         ];
         Deadline {
-            running: index.first_limit().map(|(at, _)| at),
+            running: index
+                .first_limit()
+                .map(|(at, _)| at)
+                .filter(|_| self.unconfirmed.is_empty()),
             elapsed: elapsed.into_iter().flatten().min(),
             wall: wall.into_iter().flatten().min(),
         }

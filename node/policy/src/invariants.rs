@@ -118,7 +118,8 @@ fn limits_have_a_deadline(device: &Device) -> Option<String> {
         .runs()
         .filter(limited)
         .flat_map(|run| [run.cancel_at, run.kill_at]);
-    let earliest = limits.flatten().min();
+    let known = device.unconfirmed.is_empty();
+    let earliest = limits.flatten().min().filter(|_| known);
     let deadline = device.deadline().running;
     unless(earliest == deadline, || {
         format!("earliest limit {earliest:?}, deadline {deadline:?}")

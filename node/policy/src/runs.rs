@@ -211,6 +211,10 @@ impl Turn<'_> {
     /// RES-01: cancel requests and kills that fell due. A run whose whole time is over, because nobody could
     /// decide in between, gets both at once.
     pub(crate) fn enforce_limits(&mut self) {
+        if !self.device.unconfirmed.is_empty() {
+            // A run may have ended while nobody looked: the launcher's word comes first.
+            return;
+        }
         while let Some((at, id)) = self.device.index.first_limit() {
             if at > self.horizon.running {
                 return;

@@ -50,7 +50,7 @@ impl Turn<'_> {
         }
         self.observe_start(&run);
         let launch = self.launch(&run, body);
-        let (started, of_push) = (run.id, run.push.clone());
+        let (started, of_push, first) = (run.id, run.push.clone(), run.attempt == 1);
         self.open_window(&run);
         let (kind, app, task) = (run.kind, run.app.clone(), run.task.clone());
         self.around_run(id, |device| {
@@ -61,7 +61,7 @@ impl Turn<'_> {
         if let Some(launch) = launch {
             self.effect(Effect::Launch(Box::new(launch)));
         }
-        if let Some(push) = of_push {
+        if let Some(push) = of_push.filter(|_| first) {
             self.push_started(&app, &push, task, started);
         }
         self.others_lose_the_place(kind, &app);

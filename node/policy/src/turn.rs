@@ -49,6 +49,10 @@ impl<'a> Turn<'a> {
             Event::Booted { boot } => self.booted(boot),
             Event::RunsHeld { runs } => self.runs_held(&runs),
             Event::Readings(readings) => self.readings(&readings),
+            Event::ReadingsAnew(readings) => {
+                self.device.history.forget_values();
+                self.readings(&readings);
+            }
             Event::Apps(apps) => self.apps(apps),
             Event::ProfileChanged(profile) => self.profile_changed(profile),
             Event::PolicyChanged(policy) => self.policy_changed(0, policy),

@@ -120,7 +120,10 @@ impl Host {
         }
         let overrun = self.hold.len() >= 2 * HELD;
         match event {
-            Event::DeadlineReached | Event::ClockStepped | Event::Readings(_) => {
+            Event::DeadlineReached
+            | Event::ClockStepped
+            | Event::Readings(_)
+            | Event::ReadingsAnew(_) => {
                 self.decide(event, None);
             }
             _ if self.down || overrun => self.board.count("events-dropped"),
@@ -331,7 +334,7 @@ impl Host {
 
     fn remember(&mut self, event: &Event) {
         match event {
-            Event::Readings(readings) => {
+            Event::Readings(readings) | Event::ReadingsAnew(readings) => {
                 for reading in readings {
                     let same = |known: &Reading| {
                         std::mem::discriminant(known) == std::mem::discriminant(reading)

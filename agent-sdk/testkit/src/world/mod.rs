@@ -104,6 +104,9 @@ pub(crate) struct Beginning {
     pub(crate) zone: Option<ZoneWatch>,
     /// What is installed.
     pub(crate) apps: Vec<App>,
+    /// What a test broke of the machine.
+    #[cfg(feature = "sabotage")]
+    pub(crate) sabotage: lull_policy::Sabotage,
 }
 
 /// One device in its world.
@@ -134,6 +137,9 @@ pub(crate) struct World {
     /// The newest receipt that went up and is not acknowledged.
     receipt: Option<ReceiptSeq>,
     log: Vec<Entry>,
+    /// What a test broke of the machine: it stays broken over every restart.
+    #[cfg(feature = "sabotage")]
+    sabotage: lull_policy::Sabotage,
     /// Nothing is written into the log: the world is being set up.
     pub(crate) quiet: bool,
 }
@@ -167,8 +173,12 @@ impl World {
             answer: None,
             receipt: None,
             log: Vec::new(),
+            #[cfg(feature = "sabotage")]
+            sabotage: beginning.sabotage,
             quiet: true,
         };
+        #[cfg(feature = "sabotage")]
+        world.device.sabotage(world.sabotage.clone());
         world.read_zone();
         world.boot();
         world.quiet = false;
@@ -262,6 +272,12 @@ impl World {
         if self.is_up() {
             self.report();
         }
+    }
+
+    /// Says what the watchers read after a sleep: nobody could follow how it came to be.
+    fn report_anew(&mut self) {
+        self.reported = self.readings;
+        self.hand(Event::ReadingsAnew(all(&self.readings).collect()));
     }
 
     /// Says what changed since the watchers last reported.

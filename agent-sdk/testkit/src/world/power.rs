@@ -156,10 +156,12 @@ impl World {
         }
         if self.power.boots_next {
             self.device = Device::restore(self.store.values().cloned());
+            #[cfg(feature = "sabotage")]
+            self.device.sabotage(self.sabotage.clone());
             self.deadline.set(None);
             self.boot();
         } else if woke {
-            self.report();
+            self.report_anew();
             self.hand_waiting();
         }
     }

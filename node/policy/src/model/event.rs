@@ -28,6 +28,8 @@ pub enum Event {
     },
     /// Readings that changed together. The first of each kind is a baseline.
     Readings(Vec<Reading>),
+    /// What the watchers read after a time in which nobody could follow (suspend): levels without edges.
+    ReadingsAnew(Vec<Reading>),
     /// All apps whose manifests are installed and valid now; the machine derives what changed.
     Apps(Vec<App>),
     /// What the device is; said before anything that depends on it.

@@ -1,5 +1,7 @@
 //! What must survive. Folding `Put` and `Remove` over an empty store yields the state.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -149,6 +151,9 @@ pub struct DeviceRecord {
     /// Since when all its conditions are known to hold, on the boot clock (AMB-27).
     #[serde(default)]
     pub settling_since: Option<Elapsed>,
+    /// Devices known to be away (TRGD-30).
+    #[serde(default)]
+    pub unplugged: BTreeSet<Subject>,
     /// The operator has been warned of too many periodic agents (PER-07).
     #[serde(default)]
     pub warned_of_periodic: bool,

@@ -81,6 +81,11 @@ impl History {
         }
     }
 
+    /// What comes next is a baseline: nobody could follow what happened meanwhile.
+    pub(crate) fn forget_values(&mut self) {
+        self.known = Readings::default();
+    }
+
     /// Takes the levels in that are known now, and says between which known values something changed.
     pub(crate) fn edges(&mut self, readings: &Readings) -> Edges {
         let before = self.known;

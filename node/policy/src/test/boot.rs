@@ -127,6 +127,9 @@ fn a_boot_loses_every_run_and_retries_pushes() {
     bench.push("p1");
     bench.push("p2");
     reboot(&mut bench, MINUTE);
+    assert_eq!(bench.device.runs().count(), 2, "the launcher has the word");
+    assert_eq!(bench.device.deadline().running, None);
+    bench.send(Event::RunsHeld { runs: Vec::new() });
     assert_eq!(bench.device.runs().count(), 0);
     let lost: Vec<_> = bench
         .device

@@ -23,7 +23,7 @@ impl Turn<'_> {
         self.valid_duration(expected)?;
         let privileged = self.installed(app)?.can(Capability::DeviceServicing)
             || self.device.broken(Broken::PrivilegeNotNeeded);
-        if !privileged || self.device.unplugged.contains(&device) {
+        if !privileged || self.device.clock.unplugged.contains(&device) {
             return Ok(Answer::Raised(Raised::DeniedBySystem));
         }
         let careless = self.device.broken(Broken::ConsentIgnored);

@@ -25,7 +25,7 @@ impl Turn<'_> {
         if !self.consents(app, &device, consent) {
             return Ok(Answer::Raised(Raised::DeniedByUser));
         }
-        if self.device.unplugged.contains(&device) || !self.room_on_phone() {
+        if self.device.clock.unplugged.contains(&device) || !self.room_on_phone() {
             return Ok(Answer::Raised(Raised::DeniedBySystem));
         }
         let details = Details::Device {

@@ -3,8 +3,8 @@
 use crate::trigger::{Route, watched};
 use crate::turn::Turn;
 use crate::{
-    AppId, Broken, CancelReason, ChannelActivity, Details, Occurrence, RegistrationId, Subject,
-    SystemEvent, bounds,
+    AppId, Broken, CancelReason, ChannelActivity, Details, Key, Occurrence, RegistrationId,
+    Subject, SystemEvent, bounds,
 };
 
 impl Turn<'_> {
@@ -85,12 +85,16 @@ impl Turn<'_> {
     }
 
     fn device_came_or_went(&mut self, device: &Subject, present: bool) {
-        if present {
-            self.device.unplugged.remove(device);
+        let unplugged = &mut self.device.clock.unplugged;
+        let changed = if present {
+            unplugged.remove(device)
         } else {
-            if self.device.unplugged.len() < bounds::UNPLUGGED {
-                self.device.unplugged.insert(device.clone());
-            }
+            unplugged.len() < bounds::UNPLUGGED && unplugged.insert(device.clone())
+        };
+        if changed {
+            self.touch(Key::Device);
+        }
+        if !present {
             self.cancel_use_of(device, None);
         }
         let watchers = self.device.index.routed(&Route::Devices);

@@ -434,6 +434,7 @@ impl Turn<'_> {
             self.edit(run.registration, |registration| {
                 registration.queue.insert(0, again);
             });
+            self.observe_task(run.registration, Observation::Triggered);
         }
     }
 
