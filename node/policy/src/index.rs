@@ -9,9 +9,9 @@ use crate::admission::ORDER;
 use crate::schedule::expiry::end_of_life;
 use crate::trigger::{self, Route, push::Holders};
 use crate::{
-    App, AppId, Device, Elapsed, FinishedRun, Push, PushId, Quota, Registration, RegistrationId,
-    Run, RunId, RunState, Running, ScheduledKind, SeenPush, Source, TaskType, Trigger, TriggerKind,
-    Wall,
+    App, AppId, Device, DueQueue, Elapsed, FinishedRun, Push, PushId, Quota, Registration,
+    RegistrationId, Run, RunId, RunState, Running, ScheduledKind, SeenPush, Source, TaskType,
+    Trigger, TriggerKind, Wall,
 };
 
 /// The ways to find registrations, runs and pushes.
@@ -20,9 +20,9 @@ pub(crate) struct Index {
     apps: Many<AppId, RegistrationId>,
     routes: Many<Route, RegistrationId>,
     /// Timers by their due time.
-    dues: BTreeSet<(Elapsed, RegistrationId)>,
+    dues: DueQueue,
     /// Periodic agents that are to come due, by the middle of their window.
-    pub(crate) periodics: BTreeSet<(Elapsed, RegistrationId)>,
+    pub(crate) periodics: DueQueue,
     /// All periodic agents.
     pub(crate) periodic_agents: BTreeSet<RegistrationId>,
     /// All resource-intensive agents.
@@ -164,11 +164,11 @@ impl Index {
         let id = registration.id;
         match (&registration.trigger, registration.due) {
             (Trigger::Periodic, Some(due)) if registration.latch.is_none() => {
-                self.periodics.insert((due, id));
+                self.periodics.arm(due, id);
             }
             (Trigger::Periodic, _) | (_, None) => {}
             (_, Some(due)) => {
-                self.dues.insert((due, id));
+                self.dues.arm(due, id);
             }
         }
         match registration.trigger.kind().scheduled() {
@@ -192,8 +192,8 @@ impl Index {
             self.routes.remove(&route, id);
         }
         if let Some(due) = registration.due {
-            self.dues.remove(&(due, id));
-            self.periodics.remove(&(due, id));
+            self.dues.disarm(due, id);
+            self.periodics.disarm(due, id);
         }
         if let Some(schedule) = &registration.schedule {
             self.periodic_agents.remove(&id);
@@ -316,23 +316,17 @@ impl Index {
 
     /// Timers due at this tick.
     pub(crate) fn due(&self, tick: Elapsed) -> Vec<RegistrationId> {
-        let last = (tick, RegistrationId(u64::MAX));
-        self.dues.range(..=last).map(|(_, id)| *id).collect()
+        self.dues.until(tick).map(|(_, id)| id).collect()
     }
 
     /// The earliest due time of a timer.
     pub(crate) fn first_due(&self) -> Option<Elapsed> {
-        self.dues.first().map(|(due, _)| *due)
+        self.dues.first().map(|(due, _)| due)
     }
 
     /// Timers in the order of their due times.
-    pub(crate) fn first_dues(&self) -> impl Iterator<Item = &(Elapsed, RegistrationId)> {
+    pub(crate) fn first_dues(&self) -> impl Iterator<Item = (Elapsed, RegistrationId)> {
         self.dues.iter()
-    }
-
-    /// Whether a periodic agent is still to come due.
-    pub(crate) fn periodic_waits_for_due(&self, id: RegistrationId) -> bool {
-        self.periodics.iter().any(|(_, periodic)| *periodic == id)
     }
 
     /// When the first registration that waits for its interval may start.

@@ -45,6 +45,7 @@ mod broken;
 mod choices;
 mod condition;
 mod device;
+mod due;
 mod explain;
 mod firing;
 mod front;
@@ -75,5 +76,6 @@ pub use broken::Broken;
 #[cfg(feature = "sabotage")]
 pub use broken::Sabotage;
 pub use device::{Device, TaskState};
+pub use due::DueQueue;
 pub use model::*;
 pub use starvation::{Blocker, Proposal, Starvation};

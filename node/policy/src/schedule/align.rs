@@ -10,8 +10,9 @@
 //! as the windows allow is what an optimal schedule does: whoever starts later has a later window.
 //! What the plan counts on can vanish (a timer unregistered, an agent held back); then it is made anew at that moment.
 
+use crate::admission::Obstacle;
 use crate::turn::Turn;
-use crate::{Device, Elapsed, Now, Registration, RegistrationId};
+use crate::{Device, Elapsed, Now, Registration, RegistrationId, Run, Span, WaitReason};
 
 /// Timers looked at for a certain tick: the next few; more would not be nearer.
 const TIMERS_LOOKED_AT: usize = 16;
@@ -25,33 +26,92 @@ struct Window {
     closes: Elapsed,
 }
 
-impl Device {
-    /// Agents that could start, each with its window; those held back by anything else come due on time and wait.
-    fn windows(&self, now: Now) -> (Vec<Window>, Option<Elapsed>) {
-        let drift = self.policy.periodic_drift;
-        let mut free = Vec::new();
-        let mut held: Option<Elapsed> = None;
-        for (due, id) in &self.index.periodics {
-            if self.obstacle(now, *id).is_some() {
-                held = Some(held.map_or(*due, |earliest| earliest.min(*due)));
-                continue;
-            }
-            free.push(Window {
-                id: *id,
-                opens: due.before(drift),
-                due: *due,
-                closes: due.after(drift),
-            });
+impl Window {
+    fn of(id: RegistrationId, due: Elapsed, drift: Span) -> Self {
+        Self {
+            id,
+            opens: due.before(drift),
+            due,
+            closes: due.after(drift),
         }
-        (free, held)
     }
 
+    fn contains(&self, at: Elapsed) -> bool {
+        self.opens <= at && at <= self.closes
+    }
+}
+
+/// The agents that could start, and what is certain to come in their windows.
+#[derive(Debug)]
+struct Plan {
+    free: Vec<Window>,
+    /// Ticks ahead on which a timer is certain to start; none where nobody waits for one.
+    ticks: Vec<Elapsed>,
+    /// When the first of those that are held back comes due, to wait for what holds it back.
+    held: Option<Elapsed>,
     /// Whether a wake-up is worth waiting for.
+    saving: bool,
+    now: Elapsed,
+}
+
+impl Plan {
+    /// When a free agent starts, as things stand.
+    fn start_of(&self, window: Window) -> Elapsed {
+        if !self.saving {
+            return window.due;
+        }
+        let within = |tick: &&Elapsed| window.contains(**tick);
+        if let Some(tick) = self.ticks.iter().rev().find(within) {
+            return *tick;
+        }
+        // The first window to close gathers everybody whose window is open by then, if that is anybody else. Who has a
+        // tick of its own to wait for is not counted on.
+        let ticked = |other: &&Window| self.ticks.iter().any(|tick| other.contains(*tick));
+        let others = self.free.iter().filter(|other| other.id != window.id);
+        let meets = others
+            .filter(|other| !ticked(other))
+            .filter(|other| other.opens <= window.closes && window.opens <= other.closes)
+            .map(|other| other.closes.min(window.closes))
+            .filter(|at| *at > self.now)
+            .min();
+        meets.unwrap_or(window.due)
+    }
+
+    /// Whether an agent lets a start pass that it could join: a certain one is still to come in its window.
+    fn lets_pass(&self, window: Window) -> bool {
+        let mut ahead = self.ticks.iter();
+        ahead.any(|tick| *tick > self.now && window.contains(*tick))
+    }
+}
+
+impl Device {
+    /// On battery a wake-up is worth waiting for; on external power it costs nothing.
     fn saves_wake_ups(&self) -> bool {
         self.readings.external_power.is(false)
     }
 
-    /// Ticks on which a timer is certain to start; none where nobody waits for one.
+    /// Agents that could start, each with its window; those held back by anything else come due on time and wait.
+    fn periodic_plan(&self, now: Now) -> Plan {
+        let drift = self.policy.periodic_drift;
+        let (held, free): (Vec<_>, Vec<_>) = self
+            .index
+            .periodics
+            .iter()
+            .partition(|(_, id)| self.obstacle(now, *id).is_some());
+        let free: Vec<Window> = free
+            .into_iter()
+            .map(|(due, id)| Window::of(id, due, drift))
+            .collect();
+        let last = free.iter().map(|window| window.closes).max();
+        Plan {
+            ticks: last.map_or_else(Vec::new, |last| self.certain_ticks(now, last)),
+            held: held.into_iter().map(|(due, _)| due).min(),
+            free,
+            saving: self.saves_wake_ups(),
+            now: now.elapsed,
+        }
+    }
+
     fn certain_ticks(&self, now: Now, until: Elapsed) -> Vec<Elapsed> {
         if !self.saves_wake_ups() {
             return Vec::new();
@@ -59,152 +119,115 @@ impl Device {
         let ticks = self.ticks();
         let soon = self.index.first_dues().take(TIMERS_LOOKED_AT);
         let mut certain: Vec<Elapsed> = soon
-            .filter(|(_, id)| {
-                let timer = self.registrations.get(id);
-                timer.is_some_and(|timer| timer.latch.is_none())
-                    && self.obstacle(now, *id).is_none()
+            .filter_map(|(due, id)| {
+                let tick = ticks.next(due, now.elapsed);
+                let ahead = tick <= until && tick > now.elapsed;
+                (ahead && self.starts_at(now, id, tick)).then_some(tick)
             })
-            .map(|(due, _)| ticks.next(*due, now.elapsed))
-            .filter(|tick| *tick <= until && *tick > now.elapsed)
             .collect();
         certain.sort_unstable();
         certain.dedup();
         certain
     }
 
-    /// When a free agent starts, as things stand.
-    fn start_of(
-        &self,
-        window: Window,
-        free: &[Window],
-        ticks: &[Elapsed],
-        now: Elapsed,
-    ) -> Elapsed {
-        if !self.saves_wake_ups() {
-            return window.due;
-        }
-        let within = |tick: &&Elapsed| **tick >= window.opens && **tick <= window.closes;
-        if let Some(tick) = ticks.iter().rev().find(within) {
-            return *tick;
-        }
-        // The first window to close gathers everybody whose window is open by then, if that is anybody else.
-        // Who has a tick of its own to wait for is not counted on.
-        let ticked = |other: &&Window| {
-            let mut own = ticks.iter();
-            own.any(|tick| *tick >= other.opens && *tick <= other.closes)
+    /// Whether a timer will start on a tick as things stand: nothing holds it back but what is over by then.
+    fn starts_at(&self, now: Now, id: RegistrationId, tick: Elapsed) -> bool {
+        let Some(timer) = self.registrations.get(&id) else {
+            return false;
         };
-        let others = free.iter().filter(|other| other.id != window.id);
-        let meets = others
-            .filter(|other| !ticked(other))
-            .filter(|other| other.opens <= window.closes && window.opens <= other.closes)
-            .map(|other| other.closes.min(window.closes))
-            .filter(|at| *at > now)
-            .min();
-        meets.unwrap_or(window.due)
+        let judgement = self.judge(now, id, None);
+        let dropped = matches!(judgement.obstacle, Some(Obstacle::Drop(_)));
+        let passes =
+            |reason: WaitReason| reason == WaitReason::Interval || reason == WaitReason::Slot;
+        let over = |run: &Run| {
+            let kill = run.kill_at.map(|at| at.since(now.running));
+            kill.is_some_and(|left| now.elapsed.after(left) < tick)
+        };
+        !dropped
+            && timer.latch.is_none()
+            && judgement.reasons.iter().all(passes)
+            && timer.not_before.is_none_or(|at| at <= tick)
+            && self.holder(timer).is_none_or(over)
     }
 
     /// The next start among periodic agents, as things stand; an instant that has passed means at once.
     pub(crate) fn next_periodic(&self, now: Now) -> Option<Elapsed> {
-        if self.index.periodics.is_empty() {
-            return None;
+        let (first, _) = self.index.periodics.first()?;
+        if !self.saves_wake_ups() {
+            return Some(first);
         }
-        let (free, held) = self.windows(now);
-        let last = free.iter().map(|window| window.closes).max();
-        let ticks = last.map_or_else(Vec::new, |last| self.certain_ticks(now, last));
-        let starts = free
-            .iter()
-            .map(|window| self.start_of(*window, &free, &ticks, now.elapsed));
-        starts.chain(held).min()
+        let plan = self.periodic_plan(now);
+        let starts = plan.free.iter().map(|window| plan.start_of(*window));
+        starts.chain(plan.held).min()
     }
 
-    /// When one agent is planned to start (for `why` and `when`).
+    /// When one agent is planned to start (for `why` and `when`), whatever its own gates say: it is they who ask.
     pub(crate) fn planned_start(&self, now: Now, registration: &Registration) -> Option<Elapsed> {
         let due = registration.due?;
-        let (mut free, _) = self.windows_as_if_due(now, registration);
-        let ticks = self.certain_ticks(now, due.after(self.policy.periodic_drift));
-        let own = free
-            .iter()
-            .position(|window| window.id == registration.id)?;
-        let window = free.swap_remove(own);
-        free.push(window);
-        Some(self.start_of(window, &free, &ticks, now.elapsed))
-    }
-
-    /// As [`Device::windows`], without asking the gates of the agent itself: it is they who ask.
-    fn windows_as_if_due(
-        &self,
-        now: Now,
-        registration: &Registration,
-    ) -> (Vec<Window>, Option<Elapsed>) {
-        let drift = self.policy.periodic_drift;
-        let (mut free, held) = self.windows(now);
-        free.retain(|window| window.id != registration.id);
-        if let Some(due) = registration.due {
-            free.push(Window {
-                id: registration.id,
-                opens: due.before(drift),
-                due,
-                closes: due.after(drift),
-            });
-        }
-        (free, held)
+        let window = Window::of(registration.id, due, self.policy.periodic_drift);
+        let mut plan = self.periodic_plan(now);
+        plan.free.retain(|other| other.id != registration.id);
+        plan.ticks = self.certain_ticks(now, window.closes);
+        Some(plan.start_of(window))
     }
 }
 
 impl Turn<'_> {
     /// Starts what is planned for now, and lets the others join if anything started in this turn.
     pub(crate) fn align_periodic_agents(&mut self) {
-        if self.device.index.periodics.is_empty() {
+        let drift = self.device.policy.periodic_drift;
+        let first = self.device.index.periodics.first();
+        if first.is_none_or(|(due, _)| due.before(drift) > self.now.elapsed) {
             return;
         }
-        let (free, _) = self.device.windows(self.now);
+        let plan = self.device.periodic_plan(self.now);
+        let is_free = |id: RegistrationId| plan.free.iter().any(|window| window.id == id);
         let held: Vec<RegistrationId> = self
             .device
             .index
             .periodics
-            .iter()
-            .filter(|(due, id)| {
-                *due <= self.horizon.elapsed && !free.iter().any(|window| window.id == *id)
-            })
-            .map(|(_, id)| *id)
+            .until(self.horizon.elapsed)
+            .filter(|(_, id)| !is_free(*id))
+            .map(|(_, id)| id)
             .collect();
         for id in held {
             self.periodic_falls_due(id);
         }
-        let now = self.now.elapsed;
-        let Some(last) = free.iter().map(|window| window.closes).max() else {
-            return;
-        };
-        let ticks = self.device.certain_ticks(self.now, last);
-        let planned = free.iter().filter(|window| {
-            self.device.start_of(**window, &free, &ticks, now) <= self.horizon.elapsed
-        });
-        for id in planned.map(|window| window.id).collect::<Vec<_>>() {
-            self.periodic_falls_due(id);
-        }
-        if !self.woke {
-            return;
-        }
-        for window in &free {
-            let waits_for_better = ticks
-                .iter()
-                .any(|tick| *tick > now && *tick >= window.opens && *tick <= window.closes);
-            let same = |r: &Registration| r.due == Some(window.due);
-            let waits = self.device.registrations.get(&window.id).is_some_and(same);
-            if waits && window.opens <= now && !waits_for_better {
+        for window in &plan.free {
+            if plan.start_of(*window) <= self.horizon.elapsed {
                 self.periodic_falls_due(window.id);
+            }
+        }
+        for window in &plan.free {
+            if self.woke && window.opens <= plan.now && !plan.lets_pass(*window) {
+                self.join(*window);
             }
         }
     }
 
+    /// An agent starts because the device is awake anyway, unless it has just started by itself.
+    fn join(&mut self, window: Window) {
+        let same = |r: &Registration| r.due == Some(window.due);
+        if self.device.registrations.get(&window.id).is_some_and(same) {
+            self.periodic_falls_due(window.id);
+        }
+    }
+
     fn periodic_falls_due(&mut self, id: RegistrationId) {
-        let still = self
+        let due = self.device.registrations.get(&id).and_then(|r| r.due);
+        if due.is_none() || !self.device.index.periodics.holds(id) {
+            return;
+        }
+        self.fire(id);
+        let next = self.now.elapsed.after(self.device.policy.periodic_interval);
+        let dropped = self
             .device
             .registrations
             .get(&id)
-            .is_some_and(|r| r.due.is_some());
-        if still && self.device.index.periodic_waits_for_due(id) {
-            self.fire(id);
+            .is_some_and(|r| r.due == due && r.latch.is_none());
+        if dropped {
+            // It is denied as things stand, and comes due again an interval later.
+            self.edit(id, |registration| registration.due = Some(next));
         }
     }
 }

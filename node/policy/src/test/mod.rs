@@ -3,20 +3,26 @@
 //! After every event the bench checks the invariants, and that the records written so far say what the state says.
 
 mod access;
+mod align;
 mod boot;
 mod explain;
 mod firings;
+mod intensive;
+mod launch_for_test;
 mod pushes;
 mod random;
 mod records;
 mod registering;
 mod runs;
 mod scale;
+mod scene;
+mod scheduled;
 mod timers;
 
 use std::collections::BTreeMap;
 
 use crate::*;
+use scene::*;
 
 pub(crate) const MINUTE: u64 = 60_000;
 /// Where the wall clock of a bench begins.
@@ -144,6 +150,8 @@ pub(crate) struct Bench {
     pub(crate) observed: Vec<Observation>,
     /// Time that really passed, whatever the clocks say.
     pub(crate) age: u64,
+    /// Everything observed so far, with the age at which.
+    pub(crate) told: Vec<(u64, Observation)>,
     calls: u64,
 }
 
@@ -162,6 +170,7 @@ impl Bench {
             effects: Vec::new(),
             observed: Vec::new(),
             age: 0,
+            told: Vec::new(),
             calls: 0,
         };
         bench.boot("boot-1");
@@ -195,7 +204,10 @@ impl Bench {
             match effect {
                 Effect::Put(record) => drop(self.store.insert(record.key(), record)),
                 Effect::Remove(key) => drop(self.store.remove(&key)),
-                Effect::Observe(observation) => self.observed.push(*observation),
+                Effect::Observe(observation) => {
+                    self.told.push((self.age, (*observation).clone()));
+                    self.observed.push(*observation);
+                }
                 other => self.effects.push(other),
             }
         }
