@@ -27,11 +27,11 @@ use crate::error_chain::chain;
 use crate::folders::Folders;
 use crate::keeper::{self, Keeper};
 use crate::link::{self, Link};
-use crate::local::{Authority, Leases, Local, LocalSocket};
+use crate::local::{Authority, Leases, Local, LocalSocket, Recordings};
 use crate::manifest::{self, Catalog};
 use crate::ports::{AppSource as _, EngineRef, LinkOrder, RunOrder, look};
 use crate::status::StatusBoard;
-use crate::store::{Opened, Store, StoreConfig};
+use crate::store::{Journal, Opened, Store, StoreConfig};
 use crate::supervisor::{Setup, Supervisor};
 use crate::{declared, watch};
 
@@ -304,6 +304,7 @@ impl Daemon {
             notices: orders.notices.clone(),
             leases: Leases::default(),
             board: Arc::clone(&self.board),
+            recordings: Recordings::of(Journal::at(self.config.state_dir.join(STORE))),
             clock: Arc::clone(&self.clock),
             ending: self.ending.clone(),
         };

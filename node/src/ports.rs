@@ -47,6 +47,11 @@ pub trait Engine: Debug + Send + Sync + 'static {
     -> PortFuture<'_, Result<Answer, EngineError>>;
     /// Looks at the machine without changing it.
     fn look(&self, look: Look) -> PortFuture<'_, Result<(), EngineError>>;
+    /// Resolves when all that was decided so far is in the flight recorder's file. An engine without a recorder has nothing
+    /// to write.
+    fn flush(&self) -> PortFuture<'_, Result<(), EngineError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 }
 
 /// The door, shared.

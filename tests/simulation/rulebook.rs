@@ -127,6 +127,13 @@ pub(crate) enum Access {
     Always,
 }
 
+/// ENT-05: policy itself says no.
+pub(crate) fn denied_by_policy(view: &View, app: &lull_policy::AppId) -> bool {
+    let policy = &view.policy;
+    let none = policy.apps_in_background == AppsInBackground::ForceDeny;
+    policy.denied_apps.contains(app) || none && !policy.always_allowed_apps.contains(app)
+}
+
 /// ACC-02, ACC-14, ENT-05, RES-11.
 pub(crate) fn access(view: &View, app: &lull_policy::AppId) -> Access {
     let policy = &view.policy;

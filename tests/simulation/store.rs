@@ -20,12 +20,12 @@ pub(crate) struct Held {
     pub(crate) link_up: bool,
 }
 
-type Changes = BTreeMap<Key, Option<Record>>;
+type Changes = BTreeMap<Key, Option<Box<Record>>>;
 
 /// The store of one device.
 #[derive(Debug, Default)]
 pub(crate) struct Store {
-    durable: BTreeMap<Key, Record>,
+    durable: BTreeMap<Key, Box<Record>>,
     gathering: Changes,
     in_flight: Option<(Changes, usize)>,
     waiting: VecDeque<Held>,
@@ -36,7 +36,7 @@ pub(crate) struct Store {
 impl Store {
     /// Takes a change that belongs to the event under decision.
     pub(crate) fn gather(&mut self, key: Key, record: Option<Record>) {
-        self.gathering.insert(key, record);
+        self.gathering.insert(key, record.map(Box::new));
     }
 
     /// Whether nothing waits and nothing is to be written.
@@ -110,12 +110,13 @@ impl Store {
 
     /// What a daemon finds that starts now.
     pub(crate) fn records(&self) -> impl Iterator<Item = &Record> {
-        self.durable.values()
+        self.durable.values().map(|record| &**record)
     }
 
     /// All changes so far, durable or not: what the machine's state has to be.
     pub(crate) fn folded(&self) -> Vec<Record> {
-        let mut all: BTreeMap<&Key, &Record> = self.durable.iter().collect();
+        let mut all: BTreeMap<&Key, &Record> = 
+            self.durable.iter().map(|(key, record)| (key, &**record)).collect();
         let later = self.in_flight.iter().map(|(changes, _)| changes);
         for changes in later.chain([&self.gathering]) {
             for (key, record) in changes {

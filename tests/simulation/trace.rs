@@ -1,5 +1,6 @@
 //! A hash of everything that a life was, so that two lives can be told apart (I10). Deliberately absent: the life itself.
 
+use std::collections::VecDeque;
 use std::fmt::{self, Write as _};
 
 use lull_policy::{Effect, Event, Now};
@@ -11,15 +12,30 @@ use crate::random::mix;
 pub(crate) struct Trace {
     hash: u64,
     whole: bool,
+    story: Option<VecDeque<String>>,
 }
+
+/// Turns that a story goes back to.
+const STORY: usize = 40;
 
 impl Trace {
     /// `whole`: every word of every event and effect counts; else the instants and how much there was.
-    pub(crate) const fn new(whole: bool) -> Self {
-        Self { hash: 0, whole }
+    /// With `told` the last turns are kept in words.
+    pub(crate) fn new(whole: bool, told: bool) -> Self {
+        Self {
+            hash: 0,
+            whole,
+            story: told.then(VecDeque::new),
+        }
     }
 
-    pub(crate) fn event(&mut self, now: Now, event: &Event) {
+    pub(crate) fn event(&mut self, at: u64, now: Now, event: &Event) {
+        if let Some(story) = &mut self.story {
+            if story.len() == STORY {
+                story.pop_front();
+            }
+            story.push_back(format!("{at} {now:?}\n  {event:?}"));
+        }
         self.hash = mix(self.hash, now.elapsed.as_millis());
         self.hash = mix(self.hash, now.wall.as_millis());
         self.say(event);
@@ -28,13 +44,23 @@ impl Trace {
     pub(crate) fn effects(&mut self, effects: &[Effect]) {
         self.hash = mix(self.hash, effects.len() as u64);
         self.say(&effects);
+        if let Some(turn) = self.story.as_mut().and_then(VecDeque::back_mut) {
+            for effect in effects {
+                turn.push_str(&format!("\n    {effect:?}"));
+            }
+        }
+    }
+
+    /// The last turns in words.
+    pub(crate) fn story(&self) -> Vec<String> {
+        self.story.iter().flatten().cloned().collect()
     }
 
     fn say(&mut self, what: &dyn fmt::Debug) {
         if self.whole {
             let mut words = Words { hash: self.hash };
             // Writing into a number cannot fail.
-            drop(write!(words, "{what:?}"));
+            write!(words, "{what:?}").expect("a hash takes every word");
             self.hash = words.hash;
         }
     }

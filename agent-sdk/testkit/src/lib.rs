@@ -18,15 +18,19 @@
 //! assert_eq!(device.starts("mail", "sync"), 48);
 //! ```
 //!
+//! What a real device has recorded is read by [`Recording`]: replayed as it was, or lived through again under another policy.
+//!
 //! Deliberately absent: processes, clocks; and decisions: what a test sees here is what a device does.
 
 mod behaviour;
 mod device;
+pub mod recording;
 pub mod scenario;
 mod world;
 
 pub use behaviour::{Behaviour, Ending, OnCancel};
 pub use device::VirtualDevice;
 pub use lull_policy::Span;
+pub use recording::Recording;
 pub use scenario::Scenario;
 pub use world::{Entry, Happening};

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use lull_testkit::recording::{AppId, TaskName};
 
 use crate::failure::EXITS;
 
@@ -72,6 +73,12 @@ pub(crate) enum Verb {
     Why(Why),
     /// Run scenario files in virtual time, and tell what the device would do and when.
     Simulate(Simulate),
+    /// Write what this machine's node has recorded to the standard output, for replay and what-if.
+    Recording,
+    /// Run recordings through the machine again, and show what was decided and when.
+    Replay(Replay),
+    /// Tell which tasks of recorded devices another policy would let run more, fewer or never.
+    WhatIf(WhatIf),
     /// Make a one-time token with which a device joins the fleet.
     Enroll(Enroll),
     /// Make a key and have the coordinator certify it, for a publisher or an operator.
@@ -198,6 +205,34 @@ pub(crate) struct Simulate {
     pub(crate) until: Option<Duration>,
 }
 
+/// `lull replay`
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Replay {
+    /// Files written by `lull recording`; the timeline of each is printed, as one JSON object a line.
+    #[arg(value_name = "RECORDING", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// Print the timelines as tables for people.
+    #[arg(long)]
+    pub(crate) table: bool,
+    /// Show only so much from the beginning of each recording.
+    #[arg(long, value_name = "SPAN", value_parser = crate::span::parse)]
+    pub(crate) until: Option<Duration>,
+    /// Show only what concerns this task.
+    #[arg(long, value_name = "APP/TASK", value_parser = task)]
+    pub(crate) task: Option<(AppId, TaskName)>,
+}
+
+/// `lull what-if`
+#[derive(Debug, Clone, Args)]
+pub(crate) struct WhatIf {
+    /// The figures to try, in a table [policy] or at the top level of a TOML file; those left out stay as recorded.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: PathBuf,
+    /// Files written by `lull recording`, of one device or several.
+    #[arg(value_name = "RECORDING", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+}
+
 /// `lull enroll`
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Enroll {
@@ -258,6 +293,15 @@ fn label(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// Reads `app/task`.
+fn task(text: &str) -> Result<(AppId, TaskName), String> {
+    let parts = text.split_once('/');
+    let (app, task) = parts.ok_or_else(|| format!("{text:?} is no task; write APP/TASK"))?;
+    let app = AppId::new(app).map_err(|error| error.to_string())?;
+    let task = TaskName::new(task).map_err(|error| error.to_string())?;
+    Ok((app, task))
+}
+
 fn exit_table() -> String {
     let rows = EXITS
         .iter()
@@ -307,6 +351,10 @@ mod tests {
             "lull up --keep",
             "lull simulate",
             "lull simulate one.toml --until soon",
+            "lull replay",
+            "lull replay one --task mail",
+            "lull what-if one",
+            "lull what-if --policy new.toml",
         ] {
             assert!(parse(line).is_err(), "{line}");
         }
@@ -317,6 +365,9 @@ mod tests {
             "lull why photos/sync --json",
             "lull __agent photo-sync",
             "lull simulate one.toml two.toml --table --until 36h",
+            "lull recording",
+            "lull replay one two --table --until 36h --task mail/sync",
+            "lull what-if --policy new.toml one two --json",
         ] {
             assert!(parse(line).is_ok(), "{line}: {:?}", parse(line).err());
         }

@@ -69,6 +69,13 @@ impl Output {
         drop(out.flush());
     }
 
+    /// Writes a piece of a file as it is; one that is not written whole would be useless, so a reader that has gone is an error.
+    pub(crate) fn bytes(&self, piece: &[u8]) -> std::io::Result<()> {
+        let mut out = std::io::stdout().lock();
+        out.write_all(piece)?;
+        out.flush()
+    }
+
     /// Prints a table of a result; `empty` where there are no rows.
     pub(crate) fn table(&self, rows: &Rows, empty: &str) {
         if rows.rows.is_empty() {

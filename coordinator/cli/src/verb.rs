@@ -5,9 +5,12 @@ mod certificate;
 mod devices;
 mod enroll;
 mod push;
+mod recording;
+mod replay;
 mod runs;
 mod simulate;
 mod tasks;
+mod what_if;
 mod why;
 
 pub(crate) use apps::list as list_apps;
@@ -36,6 +39,9 @@ pub(crate) fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
         Verb::Runs(runs) => block(runs::run(&global, runs, output)),
         Verb::Why(why) => block(why::run(&global, why, output)),
         Verb::Simulate(files) => simulate::run(&files, output),
+        Verb::Recording => block(recording::run(&global, output)),
+        Verb::Replay(replay) => replay::run(&replay, output),
+        Verb::WhatIf(what_if) => what_if::run(&what_if, output),
         Verb::Enroll(enroll) => block(enroll::run(&global, enroll, output)),
         Verb::ClientCertificate(certificate) => {
             block(certificate::run(&global, certificate, output))

@@ -107,6 +107,9 @@ pub(crate) fn status(device: &Device, app: &AppId) -> AccessStatus {
         None => {}
     }
     let Some(grant) = device.grants.get(app) else {
+        if device.broken(Broken::GrantedUnasked) {
+            return AccessStatus::AllowedSubjectToSystemPolicy;
+        }
         return AccessStatus::Unspecified;
     };
     if grant.choice == Some(AccessChoice::Never) {
@@ -144,7 +147,7 @@ impl Turn<'_> {
             AccessStatus::AlwaysAllowed
             | AccessStatus::AllowedSubjectToSystemPolicy
             | AccessStatus::DeniedByUser => true,
-        });
+        }) || self.device.broken(Broken::AskingGrantsNothing);
         if !stands && choice != Some(AccessChoice::Never) {
             let status = if self.room_for(app) {
                 AccessStatus::AllowedSubjectToSystemPolicy
@@ -225,9 +228,7 @@ impl Turn<'_> {
             }),
             None => self.remove_grant(app),
         }
-        if !self.device.broken(Broken::LatchesOutlive) {
-            self.look_at_app(app);
-        }
+        self.look_at_app(app);
         Ok(Answer::Access(self.device.access(app)))
     }
 

@@ -134,7 +134,10 @@ impl Step {
         }
         let closed = match self {
             Self::Gate(gate) => !(gate.waived_for_test && tests(facts)) && (gate.closed)(facts),
-            Self::Condition(predicate) => (predicate.holds)(facts.readings()) != Some(true),
+            Self::Condition(predicate) => {
+                (predicate.holds)(facts.readings()) != Some(true)
+                    && !crate::broken::another_suffices(facts)
+            }
         };
         crate::broken::gate(facts.device, self.obstacle(), closed)
     }
@@ -211,7 +214,7 @@ impl Device {
             now,
             device: self,
             registration,
-            kind: registration.trigger.kind(),
+            kind: self.judged_as(registration.trigger.kind()),
             app: self.apps.get(&registration.app),
             access: self.access(&registration.app),
             fired,

@@ -6,13 +6,16 @@
 
 use crate::turn::Turn;
 use crate::{
-    BootId, DropReason, Effect, Elapsed, Exit, Key, RegistrationId, RunId, Span, Trigger, Usage,
+    BootId, Broken, DropReason, Effect, Elapsed, Exit, Key, RegistrationId, RunId, Span, Trigger, Usage,
     bounds,
 };
 
 impl Turn<'_> {
     /// The daemon is up. Watchers are ordered anew with the turn's end, and every reading is unknown till then.
     pub(crate) fn booted(&mut self, boot: BootId) {
+        if self.device.broken(Broken::BootForgets) {
+            self.forget_registrations(None);
+        }
         let device = &mut *self.device;
         device.watched.clear();
         device.readings = crate::Readings::default();
@@ -86,7 +89,7 @@ impl Turn<'_> {
 
     /// AMB-36: what waited because somebody came or left is about a session that is over.
     fn drop_latches_of_the_old_boot(&mut self) {
-        if self.device.broken(crate::Broken::RebootKeepsAll) {
+        if self.device.broken(Broken::RebootKeepsAll) {
             return;
         }
         let about_somebody = |trigger: &Trigger| {

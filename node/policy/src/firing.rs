@@ -8,23 +8,20 @@ use std::collections::BTreeSet;
 use crate::admission::{Judgement, Obstacle};
 use crate::lifecycle::{self, Reception};
 use crate::start::Cause;
-use crate::trigger;
 use crate::turn::Turn;
 use crate::{
-    AppId, Broken, DropReason, Key, Latch, Observation, Policy, Profile, QuotaProfile, Reasons,
+    AppId, DropReason, Key, Latch, Observation, Policy, Profile, QuotaProfile, Reasons,
     RegistrationId, TriggerKind, Verdict,
 };
 
 impl Turn<'_> {
     /// A timer, a schedule or a system event fires a registration (AMB-12).
     pub(crate) fn fire(&mut self, id: RegistrationId) {
-        let standing = self.device.standing(id);
-        let mut reception = lifecycle::receive(standing, lifecycle::Arrival::Bare);
-        if reception == Reception::Coalesce && self.device.broken(Broken::NeverCoalesces) {
-            self.drop_latch(id, DropReason::Collapsed);
-            reception = Reception::Admit;
+        if self.fires_otherwise(id) {
+            return;
         }
-        match reception {
+        let standing = self.device.standing(id);
+        match lifecycle::receive(standing, lifecycle::Arrival::Bare) {
             Reception::Admit => {
                 self.observe_task(id, Observation::Triggered);
                 self.admit(id);
@@ -66,7 +63,7 @@ impl Turn<'_> {
         let latch = Latch {
             since: self.now.wall,
             firing,
-            test: !self.device.broken(Broken::TestWaits),
+            test: true,
         };
         self.edit(id, |registration| registration.latch = Some(latch));
     }
@@ -146,7 +143,7 @@ impl Turn<'_> {
                 intensive = true;
                 continue;
             }
-            match trigger::arrival(kind) {
+            match self.device.carries(kind) {
                 lifecycle::Arrival::Push => drop(pushes.insert(registration.app.clone())),
                 lifecycle::Arrival::Payload => self.look_at_arrivals(id),
                 lifecycle::Arrival::Bare | lifecycle::Arrival::Raised => self.look_at(id),
@@ -227,6 +224,7 @@ impl Turn<'_> {
         let rationed = self.device.policy.quota_profile;
         self.device.policy = policy;
         self.touch(Key::Policy);
+        let stretch_begins = self.follow_stretch();
         if self.device.policy.quota_profile == QuotaProfile::PerActivation
             && rationed != QuotaProfile::PerActivation
         {
@@ -234,7 +232,9 @@ impl Turn<'_> {
         }
         self.cancel_denied();
         self.saver_may_have_changed();
-        self.stretch_may_have_changed();
+        if stretch_begins {
+            self.intensive_agents_fall_due();
+        }
         self.warn_of_periodic_agents();
         self.look_at_all();
     }

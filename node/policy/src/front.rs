@@ -54,8 +54,11 @@ impl Turn<'_> {
         if self.device.broken(Broken::ExitSparesRuns) {
             return;
         }
+        let agents_too = self.device.broken(Broken::ExitEndsAgents);
         for run in self.front_runs(app, |run| {
-            run.host == HostKind::InProcess || run.kind == TriggerKind::DeviceUse
+            run.host == HostKind::InProcess
+                || run.kind == TriggerKind::DeviceUse
+                || agents_too && run.kind.is_scheduled()
         }) {
             self.ask_to_cancel(run, CancelReason::Terminating);
         }

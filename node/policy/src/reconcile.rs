@@ -38,6 +38,9 @@ impl Turn<'_> {
             self.once_only(app, &request.trigger, &replaced)?;
         }
         for (id, name) in unwanted {
+            if self.device.broken(Broken::ReconcileOnlyAdds) {
+                continue;
+            }
             self.remove_registration(id, DropReason::Unregistered);
             done.unregistered.push(name);
         }

@@ -39,7 +39,7 @@ impl Turn<'_> {
         app: &AppId,
         request: RegistrationRequest,
     ) -> Result<Answer, Refusal> {
-        let named = if request.replace {
+        let named = if request.replace || self.device.broken(Broken::SameNameReplaces) {
             self.named(app, &request.name)
         } else {
             Vec::new()
@@ -48,7 +48,7 @@ impl Turn<'_> {
         trigger::channel::slot(self.device, &request.trigger)?;
         let spent = self.room(app, &named)?;
         let mut warnings = condition::contradictions(&sorted(&request));
-        if request.dry_run {
+        if request.dry_run && !self.device.broken(Broken::DryRunRegisters) {
             warnings.extend(self.double_name(app, &request, &named));
             return Ok(Answer::Valid { warnings });
         }
@@ -63,12 +63,16 @@ impl Turn<'_> {
         warnings.extend(self.double_name(app, &request, &[]));
         let registration = self.registration(app, request);
         let id = self.insert(registration);
+        if self.device.broken(Broken::PushesWaitForHandler) {
+            self.deliver_what_nobody_holds();
+        }
         Ok(Answer::Registered { id, warnings })
     }
 
     /// ACC-01, ACC-06.
     pub(crate) fn may_register(&self, app: &AppId) -> Result<(), Refusal> {
         let way_out = match self.device.access(app) {
+            _ if self.device.asks_too_much(app) => "",
             AccessStatus::AlwaysAllowed | AccessStatus::AllowedSubjectToSystemPolicy => {
                 return Ok(());
             }
@@ -108,13 +112,20 @@ impl Turn<'_> {
         if self.device.broken(Broken::UndeclaredAccepted) {
             return Ok(());
         }
+        if self.device.broken(Broken::InProcessNeedsDeclaring) && request.entry_point.is_none() {
+            return Err(at("entry_point", String::new()));
+        }
         match apps::undeclared(installed, request.entry_point.as_ref(), &request.trigger) {
+            Some(_) if self.device.declares_in_another_case(installed, request) => Ok(()),
             None => Ok(()),
             Some((field, message)) => Err(at(field, message)),
         }
     }
 
     fn valid_trigger(&self, request: &RegistrationRequest) -> Result<(), Refusal> {
+        if self.device.broken(Broken::ArgumentsUnchecked) {
+            return Ok(());
+        }
         match &request.trigger {
             Trigger::Timer { minutes, .. } | Trigger::Maintenance { minutes, .. } => {
                 trigger::timer::validate(request.trigger.kind(), *minutes, &self.device.policy)
@@ -262,7 +273,12 @@ impl Turn<'_> {
         registration.due = trigger::timer::period(&registration.trigger)
             .map(|(minutes, _)| trigger::timer::first_due(minutes, self.now.elapsed));
         registration.conditions = conditions;
-        registration.cancel_on_condition_loss = request.cancel_on_condition_loss;
+        if request.network_requested && self.device.broken(Broken::NetworkRequestIsCondition) {
+            let condition = crate::Condition::InternetAvailable;
+            registration.conditions.push(condition);
+        }
+        registration.cancel_on_condition_loss =
+            request.cancel_on_condition_loss || self.device.broken(Broken::FlagsDefaultToOn);
         registration.network_requested = request.network_requested;
         registration.group = request.group;
         registration

@@ -73,6 +73,7 @@ impl Turn<'_> {
             Report::Progress(value) => self.progress(id, value),
             Report::DeferralTaken | Report::DeferralCompleted => {}
             Report::CardUpdated => self.card_updated(id),
+            Report::Completed if self.device.broken(Broken::CompletionIgnored) => {}
             Report::Completed => self.said(id, Said::Completed),
             Report::Aborted { message } => {
                 let message = outcome::cut(&message, bounds::MESSAGE).to_owned();
@@ -201,7 +202,8 @@ impl Turn<'_> {
             run.termination = why;
         });
         self.effect(Effect::Kill { run: id });
-        if host == HostKind::InProcess && why.is_none() {
+        let spared = self.device.broken(Broken::CrashSparesApp);
+        if host == HostKind::InProcess && why.is_none() && !spared {
             // RUN-05: it did not leave in time, so its whole process goes.
             self.effect(Effect::KillFront { app: app.clone() });
             self.front_gone(&app, FrontReason::Killed);
@@ -215,13 +217,14 @@ impl Turn<'_> {
             // A run may have ended while nobody looked: the launcher's word comes first.
             return;
         }
+        let now = self.device.time_that_counts(self.horizon);
         while let Some((at, id)) = self.device.index.first_limit() {
-            if at > self.horizon.running {
+            if at > now {
                 return;
             }
             self.ask_to_cancel(id, CancelReason::ExecutionTimeExceeded);
             let limit = self.device.runs.get(&id).and_then(|run| run.kill_at);
-            if limit.is_some_and(|limit| limit <= self.horizon.running) {
+            if limit.is_some_and(|limit| limit <= now) {
                 let why = self.device.closing.then_some(Termination::Shutdown);
                 self.kill(id, why);
             }
@@ -292,6 +295,9 @@ impl Turn<'_> {
             }
         }
         self.push_run_ended(run, outcome);
+        if outcome == Outcome::UnhandledException && self.device.broken(Broken::CrashesUnregister) {
+            self.remove_registration(run.registration, crate::DropReason::Unregistered);
+        }
         if run.kind.is_scheduled() {
             self.scheduled_run_ended(run, outcome);
         }
@@ -321,7 +327,10 @@ impl Turn<'_> {
 
     fn finish(&self, run: &Run, exit: Exit, usage: Usage, output: String) -> FinishedRun {
         let exit = outcome::bounded(exit);
-        let outcome = outcome::outcome(run, &exit);
+        let outcome = self
+            .device
+            .silence(run, &exit)
+            .unwrap_or_else(|| outcome::outcome(run, &exit));
         FinishedRun {
             id: run.id,
             registration: run.registration,

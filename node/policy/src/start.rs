@@ -113,6 +113,9 @@ impl Turn<'_> {
                 registration.held_by = Reasons::default();
             }
             registration.spent = spend && trigger::one_shot(&registration.trigger);
+            if registration.spent {
+                registration.due = None;
+            }
             registration.not_before = match trigger::timer::period(&registration.trigger) {
                 Some(_) if !registration.spent => after(floor),
                 None if registration.trigger == Trigger::ResourceIntensive => after(gap),
@@ -141,6 +144,7 @@ impl Turn<'_> {
             .and_then(|entry| app?.agent(entry));
         let host = match registration.entry_point {
             Some(_) => HostKind::OutOfProcess,
+            None if device.broken(Broken::HostIgnored) => HostKind::OutOfProcess,
             None => HostKind::InProcess,
         };
         let timed = if device.broken(Broken::OneTimeClass) && !kind.is_scheduled() {
@@ -152,12 +156,12 @@ impl Turn<'_> {
             kind: timed,
             policy: &device.policy,
             profile: &device.profile,
-            app,
+            app: app.filter(|_| !device.broken(Broken::ExtendedTimeIgnored)),
             agent,
         };
         let debugged = device.frees_of_limits(&registration.app, &registration.name)
             && !device.broken(Broken::DebuggerIgnored);
-        let (limits, memory) = if debugged {
+        let (limits, memory) = if debugged || device.unlimited(kind) {
             (Limits::NONE, None)
         } else {
             (
@@ -182,7 +186,7 @@ impl Turn<'_> {
             progress: None,
             push: cause.push().map(|push| push.id.clone()),
             attempt: cause.push().map_or(1, |push| push.attempt),
-            memory,
+            memory: memory.filter(|_| !device.broken(Broken::MemoryUncapped)),
             kind,
             host,
             details: cause.details().cloned(),
@@ -259,7 +263,7 @@ impl Turn<'_> {
             network: run.network,
             network_requested: run.network_requested,
             cellular: run.kind != TriggerKind::ResourceIntensive,
-            critical: run.kind.is_critical(),
+            critical: run.kind.is_critical() && !self.device.broken(Broken::GuaranteeIgnored),
         })
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     Answer, Caller, Device, Effect, Event, Key, Now, Push, Refusal, Registration, RegistrationId,
     Request, Run, RunId, Source,
 };
-use crate::{Elapsed, Running, Span, Wall, trigger};
+use crate::{Elapsed, Running, Span, Wall};
 
 /// One event under decision.
 #[derive(Debug)]
@@ -28,6 +28,7 @@ impl<'a> Turn<'a> {
     /// What is past its life goes first, so that no event starts it; then the event; then what time brought.
     /// A run that ends at its very limit thereby ends by itself.
     pub(crate) fn take(device: &'a mut Device, now: Now, event: Event, effects: &mut Vec<Effect>) {
+        let now = device.as_seen(now);
         device.last = now;
         let mut turn = Turn {
             device,
@@ -237,7 +238,7 @@ impl<'a> Turn<'a> {
         let Some(registration) = self.device.registrations.get(&id) else {
             return;
         };
-        match trigger::arrival(registration.trigger.kind()) {
+        match self.device.carries(registration.trigger.kind()) {
             crate::lifecycle::Arrival::Bare | crate::lifecycle::Arrival::Raised => self.look_at(id),
             crate::lifecycle::Arrival::Payload => self.look_at_arrivals(id),
             crate::lifecycle::Arrival::Push => {

@@ -58,6 +58,9 @@ impl Turn<'_> {
             return;
         };
         self.put_app(update.to.clone());
+        if self.device.broken(Broken::UpdateForgets) {
+            self.forget_registrations(Some(app));
+        }
         let declared = update.to.declared_for(TaskType::UpdateTask);
         let entry_point = declared.map(|agent| agent.entry_point.clone());
         let skipped = self.device.broken(Broken::UpdateSkipped);

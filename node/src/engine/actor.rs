@@ -30,6 +30,8 @@ pub(super) enum Message {
     Look(Look, Done),
     /// Write the events that ride in memory.
     Ride,
+    /// Write them, and say when they are durable.
+    Flush(Done),
     /// Open the store anew.
     Reopen,
     End(oneshot::Sender<()>),
@@ -72,6 +74,7 @@ impl EngineActor {
             Message::Event(event, done) => self.host.event(*event, done),
             Message::Call(caller, request, answered) => self.host.call(caller, request, answered),
             Message::Look(look, done) => self.host.look(look, done),
+            Message::Flush(done) => self.host.flush(done),
             Message::Ride | Message::Reopen => {}
             Message::End(done) => self.ending = Some(done),
         }
@@ -177,7 +180,7 @@ impl EngineActor {
     /// Tells a sender that the daemon is ending.
     fn turn_away(message: Message) {
         match message {
-            Message::Event(_, Some(done)) | Message::Look(_, done) => {
+            Message::Event(_, Some(done)) | Message::Look(_, done) | Message::Flush(done) => {
                 drop(done.send(Err(EngineError::Ending)));
             }
             Message::Call(_, _, answered) => drop(answered.send(Err(EngineError::Ending))),

@@ -1,18 +1,19 @@
 //! The host of the machine: stamps events, splits effects, gathers records. Synchronous, and ignorant of actors.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem::take;
 use std::sync::Arc;
 
 use lull_policy::{
-    Answer, App, AppId, CallId, Caller, Deadline, Device, Effect, Event, Key, Now, Order, Policy,
+    Answer, App, AppId, CallId, Caller, Deadline, Device, Effect, Event, Key, Order, Policy,
     Profile, Reading, Record, Request, RunId, invariants,
 };
 use tokio::sync::{oneshot, watch};
 
 use super::hold::Hold;
 use super::orders::Performer;
-use super::{HELD, Orders, RIDING};
+use super::recorder::Recorder;
+use super::{HELD, Orders};
 use crate::clock::ClockRef;
 use crate::ports::{EngineError, Look};
 use crate::status::StatusBoard;
@@ -45,9 +46,7 @@ pub(super) struct Host {
     pub(super) hold: Hold<Held>,
     /// Changes of all events since the last commit was handed over, newest value of each key.
     gathering: Batch,
-    /// Events since then, for the flight recorder.
-    riding: VecDeque<String>,
-    riding_bytes: usize,
+    pub(super) recorder: Recorder,
     pub(super) calls: BTreeMap<CallId, Answered>,
     next_call: u64,
     deadlines: watch::Sender<Deadline>,
@@ -79,11 +78,14 @@ impl Host {
         orders: Orders,
         board: Arc<StatusBoard>,
         contents: Contents,
+        journal_bytes: usize,
     ) -> (Self, watch::Receiver<Deadline>) {
         let (deadlines, deadlines_rx) = watch::channel(Deadline::default());
         #[cfg(feature = "sabotage")]
         let sabotage = super::sabotage::Sabotage::from_environment(&contents.records);
         let boot = clock.boot();
+        let mut recorder = Recorder::new(Arc::clone(&board), boot.clone(), journal_bytes);
+        recorder.restored(clock.now(), &contents.records);
         let mut host = Self {
             device: Device::restore(contents.records),
             clock,
@@ -91,8 +93,7 @@ impl Host {
             board,
             hold: Hold::new(),
             gathering: Batch::default(),
-            riding: VecDeque::new(),
-            riding_bytes: 0,
+            recorder,
             calls: BTreeMap::new(),
             next_call: 1,
             deadlines,
@@ -154,6 +155,24 @@ impl Host {
         drop(done.send(Ok(())));
     }
 
+    /// Has what rides for the flight recorder written; `done` is told when it is durable.
+    pub(super) fn flush(&mut self, done: Done) {
+        if self.is_unavailable() {
+            drop(done.send(Err(EngineError::Unavailable)));
+            return;
+        }
+        if !self.recorder.is_empty() {
+            self.hold.changed();
+        }
+        let held = Held {
+            done: Some(done),
+            ..Held::default()
+        };
+        if let Some(free) = self.hold.hold(held) {
+            self.perform(free);
+        }
+    }
+
     fn is_unavailable(&self) -> bool {
         self.down || self.hold.len() >= HELD
     }
@@ -164,7 +183,10 @@ impl Host {
         let event = self.sabotage.twist(event);
         let now = self.clock.now();
         self.remember(&event);
-        self.ride(now, &event);
+        // What is decided while the store is down leads to nothing that lasts.
+        if !self.down {
+            self.recorder.event(now, &event);
+        }
         let mut held = Held {
             done,
             ended: ended(&event),
@@ -173,6 +195,9 @@ impl Host {
         let link_up = event == Event::LinkUp;
         let mut effects = Vec::new();
         self.device.handle(now, event, &mut effects);
+        if !self.down {
+            self.recorder.decided(now, &self.device);
+        }
         self.split(effects, &mut held, link_up);
         if self.down {
             self.refuse(held);
@@ -255,7 +280,7 @@ impl Host {
 
     /// The events that ride, without waiting for a change, if the store is free.
     pub(super) fn riders(&mut self) -> Option<Batch> {
-        let free = !self.down && self.hold.is_quiet() && !self.riding.is_empty();
+        let free = !self.down && self.hold.is_quiet() && !self.recorder.is_empty();
         free.then(|| {
             self.hold.committing();
             self.take_batch()
@@ -263,9 +288,8 @@ impl Host {
     }
 
     fn take_batch(&mut self) -> Batch {
-        self.riding_bytes = 0;
         let mut batch = take(&mut self.gathering);
-        batch.journal = take(&mut self.riding).into();
+        batch.journal = self.recorder.take();
         batch
     }
 
@@ -281,6 +305,7 @@ impl Host {
     pub(super) fn give_up(&mut self) {
         self.down = true;
         self.gathering = Batch::default();
+        self.recorder.miss();
         for held in self.hold.failed() {
             self.refuse(held);
         }
@@ -348,23 +373,6 @@ impl Host {
             Event::PolicyChanged(policy) => self.memory.policy = Some(policy.clone()),
             Event::RunsHeld { runs } => self.memory.live = runs.iter().copied().collect(),
             _ => {}
-        }
-    }
-
-    /// Notes the event for the flight recorder.
-    fn ride(&mut self, now: Now, event: &Event) {
-        let Ok(entry) = serde_json::to_string(&(now, event)) else {
-            self.board.count("journal-entries-dropped");
-            return;
-        };
-        self.riding_bytes += entry.len();
-        self.riding.push_back(entry);
-        while self.riding_bytes > RIDING {
-            let Some(oldest) = self.riding.pop_front() else {
-                break;
-            };
-            self.riding_bytes -= oldest.len();
-            self.board.count("journal-entries-dropped");
         }
     }
 

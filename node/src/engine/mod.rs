@@ -13,6 +13,7 @@ mod hold;
 mod host;
 mod orders;
 mod rebuild;
+mod recorder;
 #[cfg(feature = "sabotage")]
 mod sabotage;
 
@@ -54,7 +55,8 @@ pub const WATCH_ORDERS: usize = 16;
 /// Notices kept for a front client that is slow; it is told how many it lost beyond.
 pub const NOTICES: usize = 256;
 
-/// Bytes of events that ride in memory to the next commit, some thousand; the oldest go first.
+/// Bytes of events that ride in memory to the next commit, some thousand. Beyond that they are lost to the flight recorder,
+/// which goes on from a snapshot.
 pub const RIDING: usize = 1 << 20;
 
 /// The engine's ends of the channels to the other parts.
@@ -144,6 +146,7 @@ impl EngineHandle {
             setting.orders,
             setting.board,
             setting.contents,
+            setting.store.journal_bytes(),
         );
         let store = setting.store;
         let address = EngineActor::start_in_arbiter(arbiter, move |context| {
@@ -203,6 +206,9 @@ impl Engine for EngineHandle {
     }
     fn look(&self, look: Look) -> PortFuture<'_, Result<(), EngineError>> {
         Box::pin(self.ask(|done| Message::Look(look, done)))
+    }
+    fn flush(&self) -> PortFuture<'_, Result<(), EngineError>> {
+        Box::pin(self.ask(Message::Flush))
     }
 }
 

@@ -10,6 +10,7 @@ mod convert;
 mod operator;
 mod peer;
 mod rate;
+mod recording;
 mod socket;
 mod view;
 
@@ -31,6 +32,7 @@ use crate::status::StatusBoard;
 
 pub use attach::Leases;
 pub use authority::Authority;
+pub use recording::Recordings;
 pub use socket::{LocalSocket, SocketError};
 
 /// Bytes of one request: the largest, a registration, has under 4 KiB.
@@ -71,6 +73,8 @@ pub struct Local {
     pub leases: Leases,
     /// What the parts of the daemon say about themselves.
     pub board: Arc<StatusBoard>,
+    /// The flight recorder.
+    pub recordings: Recordings,
     /// For the rate of calls.
     pub clock: ClockRef,
     /// The daemon is ending.

@@ -8,6 +8,7 @@ use lull_proto::local::v1::operator_service_server::OperatorService;
 use tonic::{Request, Response, Status};
 
 use super::peer::peer;
+use super::recording::Pieces;
 use super::{Local, convert, misfit, view};
 use crate::declared;
 
@@ -29,6 +30,20 @@ fn one_or_all(app: &str) -> Result<Option<AppId>, Status> {
 
 #[tonic::async_trait]
 impl OperatorService for Operators {
+    type GetRecordingStream = Pieces;
+
+    async fn get_recording(
+        &self,
+        request: Request<wire::GetRecordingRequest>,
+    ) -> Result<Response<Pieces>, Status> {
+        self.operating(&request)?;
+        // What is decided rides in memory for a while.
+        let flushed = self.0.engine.flush().await;
+        flushed.map_err(|error| convert::unavailable(&error))?;
+        let device = self.0.board.read().device;
+        Ok(Response::new(self.0.recordings.send(device).await?))
+    }
+
     async fn get_status(
         &self,
         request: Request<wire::GetStatusRequest>,

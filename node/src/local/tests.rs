@@ -25,6 +25,7 @@ use tonic::{Code, Streaming};
 use super::*;
 use crate::engine::rig::{PATIENCE, Rig, app, next, on_runtime, rig, until};
 use crate::ports::{ReloadReport, RunOrder};
+use crate::store::Journal;
 
 /// The user of the app `photos`, and one of nobody's.
 const OWNER: u32 = 60_001;
@@ -79,6 +80,7 @@ async fn serve(arbiter: &Arbiter) -> Served {
         notices: rig.notices.clone(),
         leases: Leases::default(),
         board: Arc::clone(&rig.board),
+        recordings: Recordings::of(Journal::at(&rig.config.path)),
         clock: Arc::<crate::clock::Manual>::clone(&rig.clock),
         ending: ending.clone(),
     };

@@ -5,6 +5,7 @@
 //! Deliberately absent: what a record means, and what to do when a commit fails; the engine rebuilds the machine.
 
 mod file;
+mod journal;
 mod schema;
 mod set_aside;
 mod writer;
@@ -17,6 +18,7 @@ use lull_policy::{Key, Record};
 use uuid::Uuid;
 
 pub use file::Contents;
+pub use journal::{Journal, JournalError, Recorded};
 pub use writer::Store;
 
 /// Most pages of 4 KiB that the file may have: 512 MiB. The machine's own bounds end below 200 MiB (64 pushes of 20 KiB as text
@@ -60,7 +62,7 @@ impl StoreConfig {
 pub struct Batch {
     /// What each key holds afterwards; `None` = nothing.
     pub changes: BTreeMap<Key, Option<Record>>,
-    /// Journal entries, oldest first: one JSON object each.
+    /// Journal entries, oldest first: a line of a recording each (`lull_recording`).
     pub journal: Vec<String>,
 }
 

@@ -23,6 +23,7 @@ enum Order {
 #[derive(Debug)]
 pub struct Store {
     orders: SyncSender<Order>,
+    journal_bytes: usize,
 }
 
 impl Store {
@@ -31,6 +32,7 @@ impl Store {
         let (file, contents) = File::open(&config, clock.now().wall)?;
         let (orders, queue) = sync_channel(QUEUE);
         let path = config.path.clone();
+        let journal_bytes = usize::try_from(config.journal_bytes).unwrap_or(0);
         let writer = Writer {
             file: Some(file),
             config,
@@ -41,9 +43,17 @@ impl Store {
             .spawn(move || writer.run(&queue))
             .map_err(|source| StoreError::Files { path, source })?;
         Ok(Opened {
-            store: Self { orders },
+            store: Self {
+                orders,
+                journal_bytes,
+            },
             contents,
         })
+    }
+
+    /// Bytes of journal that the file keeps.
+    pub fn journal_bytes(&self) -> usize {
+        self.journal_bytes
     }
 
     /// Hands over a batch; the answer comes when it is durable, or cannot be made so.

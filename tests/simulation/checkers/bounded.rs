@@ -1,6 +1,6 @@
 //! I9: what one event asks for is bounded, time goes on after every deadline, and what is kept has its bounds.
 
-use lull_policy::{Event, bounds};
+use lull_policy::{Effect, Event, bounds};
 
 use super::{Checker, Found, Turn, View};
 
@@ -9,7 +9,10 @@ use super::{Checker, Found, Turn, View};
 const EFFECTS: usize = 1_000;
 
 #[derive(Debug, Default)]
-pub(super) struct Bounded;
+pub(super) struct Bounded {
+    /// The most that figures ever let wait at one registration.
+    queue: usize,
+}
 
 impl Checker for Bounded {
     fn rule(&self) -> &'static str {
@@ -26,8 +29,9 @@ impl Checker for Bounded {
         }
         time_goes_on(view, turn)?;
         let queue = view.policy.push_queue as usize + view.policy.push_attempts as usize;
+        self.queue = self.queue.max(queue);
         for registration in view.registrations.values() {
-            if registration.arrivals.len() > bounds::ARRIVALS || registration.queue.len() > queue {
+            if registration.arrivals.len() > bounds::ARRIVALS || registration.queue.len() > self.queue {
                 return Err(format!(
                     "{} pushes and {} arrivals wait for registration {}",
                     registration.queue.len(),
@@ -47,7 +51,9 @@ impl Checker for Bounded {
 fn time_goes_on(view: &View, turn: Turn<'_>) -> Found {
     let (now, deadline) = (view.now, turn.deadline);
     let early = |at: u64, now: u64| at < now || view.on_time && at == now;
-    let running = deadline.running.map(|at| at.as_millis());
+    // A run whose life is shorter than the grace is asked at once, in the next turn.
+    let begins = turn.effects.iter().any(|effect| matches!(effect, Effect::Launch(_)));
+    let running = deadline.running.filter(|_| !begins).map(|at| at.as_millis());
     let elapsed = deadline.elapsed.map(|at| at.as_millis());
     let wall = deadline.wall.map(|at| at.as_millis());
     let behind = running.is_some_and(|at| early(at, now.running.as_millis()))

@@ -1,6 +1,11 @@
 //! I3: nothing begins while something holds it back: not by what the device was told, nor by what it could have known.
 
-use lull_policy::{Effect, Observation, PushId, Readings, Scheduling, Source, Span, Task};
+use std::collections::BTreeSet;
+
+use lull_policy::{
+    Effect, Observation, PushId, Readings, Registration, RegistrationId, Scheduling, Source, Span,
+    Task, Trigger, WaitReason,
+};
 
 use super::reasons::{self, Runs};
 use super::{Checker, Found, Turn, View};
@@ -12,6 +17,17 @@ const FIRST_REPORT: Span = Span::seconds(5);
 #[derive(Debug, Default)]
 pub(super) struct Gates {
     runs: Runs,
+    /// One-shots that have started.
+    spent: BTreeSet<RegistrationId>,
+}
+
+fn one_shot(registration: &Registration) -> bool {
+    match registration.trigger {
+        Trigger::Timer { one_shot, .. }
+        | Trigger::Maintenance { one_shot, .. }
+        | Trigger::System { one_shot, .. } => one_shot,
+        _ => false,
+    }
 }
 
 impl Checker for Gates {
@@ -26,6 +42,9 @@ impl Checker for Gates {
             };
             if let Observation::Started { task, push, .. } = &**observation {
                 self.may_start(view, task, push.as_ref())?;
+                if view.known(task.id).is_some_and(one_shot) {
+                    self.spent.insert(task.id);
+                }
             }
             self.runs.observe(observation);
         }
@@ -34,6 +53,8 @@ impl Checker for Gates {
 
     fn restored(&mut self, view: &View) {
         self.runs.restored(view);
+        let spent = view.registrations.values().filter(|r| one_shot(r) && r.runs > 0);
+        self.spent = spent.map(|registration| registration.id).collect();
     }
 }
 
@@ -43,7 +64,7 @@ impl Gates {
         let Some(registration) = view.known(task.id) else {
             return Err(format!("{} starts and is not registered", what()));
         };
-        if view.earlier(task.id).is_some_and(|earlier| earlier.spent) {
+        if self.spent.contains(&task.id) {
             return Err(format!("{} is spent and starts (AMB-35)", what()));
         }
         if view.closing {
@@ -66,7 +87,7 @@ impl Gates {
         let priority = push.and_then(|id| view.pushes.get(id)).map(|push| push.priority);
         let mut closed = reasons::by_others(view, &self.runs, registration);
         if test {
-            closed.retain(|reason| *reason == lull_policy::WaitReason::Slot);
+            closed.retain(|reason| matches!(reason, WaitReason::Slot | WaitReason::Operator));
         } else {
             let by_told = reasons::by_readings(view, &view.told, registration, priority, true);
             closed.extend(by_told);

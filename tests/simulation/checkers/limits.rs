@@ -16,6 +16,8 @@ struct Limited {
     kill_at: Option<Running>,
     asked: bool,
     killed: bool,
+    /// It began in this turn; a life shorter than the grace is asked at once, in the next one.
+    new: bool,
 }
 
 #[derive(Debug, Default)]
@@ -29,6 +31,7 @@ impl Checker for Limits {
     }
 
     fn turn(&mut self, view: &View, turn: Turn<'_>) -> Found {
+        self.runs.values_mut().for_each(|limited| limited.new = false);
         for effect in turn.effects {
             match effect {
                 Effect::Launch(launch) => self.begins(view, launch)?,
@@ -47,6 +50,10 @@ impl Checker for Limits {
             }
         }
         self.runs.retain(|run, _| view.runs.contains_key(run));
+        if view.unconfirmed {
+            // A run may have ended while nobody looked: the launcher's word comes first.
+            return Ok(());
+        }
         self.nobody_is_late(view)
     }
 
@@ -57,6 +64,7 @@ impl Checker for Limits {
             kill_at: run.kill_at,
             asked: matches!(run.state, RunState::Cancelling | RunState::Killing),
             killed: run.state == RunState::Killing,
+            new: false,
         };
         let runs = view.runs.values();
         self.runs = runs.map(|run| (run.id, limited(run))).collect();
@@ -103,6 +111,7 @@ impl Limits {
                 kill_at,
                 asked: false,
                 killed: false,
+                new: true,
             },
         );
         Ok(())
@@ -153,7 +162,7 @@ impl Limits {
 
     fn nobody_is_late(&self, view: &View) -> Found {
         for (run, limited) in &self.runs {
-            if limited.killed {
+            if limited.killed || limited.new {
                 continue;
             }
             if limited.kill_at.is_some_and(|at| past(view, at)) {

@@ -180,7 +180,7 @@ pub(crate) fn may_run(view: &View, registration: &Registration) -> bool {
     }
     if kind.is_scheduled() {
         // Scheduled agents are not asked for access (ACC-42), policy denies them all the same.
-        return !view.policy.denied_apps.contains(&registration.app);
+        return !rulebook::denied_by_policy(view, &registration.app);
     }
     match rulebook::access(view, &registration.app) {
         Access::Yes | Access::Always => true,

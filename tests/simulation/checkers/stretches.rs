@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use lull_policy::{
-    Effect, Elapsed, Event, Observation, Registration, RegistrationId, Scheduling, TriggerKind,
+    Effect, Elapsed, Event, Observation, Registration, RegistrationId, Scheduling, Task, TriggerKind,
 };
 
 use super::reasons::{self, Runs};
@@ -31,10 +31,15 @@ impl Checker for Stretches {
             let Effect::Observe(observation) = effect else {
                 continue;
             };
-            if let Observation::Started { task, .. } = &**observation
-                && task.trigger == TriggerKind::ResourceIntensive
-            {
-                self.starts(view, task.id)?;
+            match &**observation {
+                Observation::Started { task, .. } if is_intensive(task) => {
+                    self.starts(view, task.id)?;
+                }
+                // Its turn came and went: policy denied it, or the operator did.
+                Observation::Dropped { task, .. } if is_intensive(task) => {
+                    self.ran_in.insert(task.id, self.stretch);
+                }
+                _ => {}
             }
             self.runs.observe(observation);
         }
@@ -55,6 +60,10 @@ impl Checker for Stretches {
         });
         self.ran_in = ran.collect();
     }
+}
+
+fn is_intensive(task: &Task) -> bool {
+    task.trigger == TriggerKind::ResourceIntensive
 }
 
 impl Stretches {

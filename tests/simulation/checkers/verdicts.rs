@@ -11,11 +11,10 @@ pub(super) struct Verdicts {
     open: BTreeMap<RegistrationId, i64>,
 }
 
-/// Firings that wait at a registration; a further attempt of a push is none.
+/// Firings that wait at a registration.
 fn waiting(registration: &Registration) -> i64 {
-    let pushes = registration.queue.iter().filter(|queued| queued.firing != 0);
     let count = usize::from(registration.latch.is_some())
-        + pushes.count()
+        + registration.queue.len()
         + registration.arrivals.len();
     i64::try_from(count).unwrap_or(i64::MAX)
 }
@@ -35,7 +34,7 @@ impl Checker for Verdicts {
                     }
                     _ => {}
                 },
-                Effect::Launch(launch) if launch.attempt == 1 => {
+                Effect::Launch(launch) => {
                     *self.open.entry(launch.registration).or_default() -= 1;
                 }
                 _ => {}

@@ -47,6 +47,8 @@ pub(crate) struct View {
     pub(crate) pushes: BTreeMap<PushId, Push>,
     /// Tasks with a debugger.
     pub(crate) debugged: BTreeSet<(AppId, TaskName)>,
+    /// The launcher has not said yet which runs there are.
+    pub(crate) unconfirmed: bool,
     /// It shuts down.
     pub(crate) closing: bool,
     /// Zero of the ticks in this boot.
@@ -68,12 +70,17 @@ pub(crate) struct View {
     /// The host came later than it was asked to.
     pub(crate) host_was_late: bool,
     deadline: Deadline,
+    /// Not watched any more from the next turn on.
+    unwatched: Vec<Source>,
 }
 
 impl View {
     /// Takes an event in, before the device has it.
     pub(crate) fn input(&mut self, now: Now, event: &Event) {
         self.now = now;
+        for source in std::mem::take(&mut self.unwatched) {
+            self.told.forget(source);
+        }
         self.before.clear();
         self.new_boot = false;
         self.on_time = *event == Event::DeadlineReached;
@@ -85,12 +92,13 @@ impl View {
                 self.debugged.clear();
                 self.closing = false;
                 self.power_awaited = None;
+                self.unconfirmed = true;
                 self.new_boot = self.device.boot.as_ref() != Some(boot);
                 if self.new_boot {
                     self.tick_zero = now.elapsed;
                 }
             }
-            Event::Readings(readings) => {
+            Event::Readings(readings) | Event::ReadingsAnew(readings) => {
                 for reading in readings {
                     self.told.put(*reading);
                     if reading.source() == Source::Power {
@@ -98,6 +106,7 @@ impl View {
                     }
                 }
             }
+            Event::RunsHeld { .. } => self.unconfirmed = false,
             Event::ProfileChanged(profile) => self.profile = profile.clone(),
             Event::PolicyChanged(policy) => self.policy = policy.clone(),
             Event::ShuttingDown => self.closing = true,
@@ -114,6 +123,7 @@ impl View {
         }
         self.event = match event {
             Event::Apps(_) | Event::PolicyChanged(_) | Event::ProfileChanged(_) => None,
+            Event::ReadingsAnew(readings) => Some(Event::Readings(readings.clone())),
             short => Some(short.clone()),
         };
     }
@@ -127,7 +137,7 @@ impl View {
                 Effect::Put(record) => self.put(record),
                 Effect::Remove(key) => self.remove(key),
                 Effect::Unwatch(source) => {
-                    self.told.forget(*source);
+                    self.unwatched.push(*source);
                     self.watched.remove(source);
                 }
                 Effect::Watch(source) => {

@@ -85,7 +85,8 @@ impl World<'_> {
             State::Asleep { length } => {
                 self.state = State::Up;
                 self.clocks.sleep(length);
-                self.tell_of(&Source::ALL);
+                let readings = self.seen_by(&Source::ALL);
+                self.decide(Event::ReadingsAnew(readings));
                 self.decide(Event::DeadlineReached);
             }
             State::Away { rebooted } => {

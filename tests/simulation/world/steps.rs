@@ -94,6 +94,14 @@ impl World<'_> {
 
     /// What the watchers of these sources say now, as one report.
     pub(super) fn tell_of(&mut self, sources: &[Source]) {
+        let readings = self.seen_by(sources);
+        if !readings.is_empty() {
+            self.decide(Event::Readings(readings));
+        }
+    }
+
+    /// What they see, as far as they are watched.
+    pub(super) fn seen_by(&self, sources: &[Source]) -> Vec<Reading> {
         let mut readings = Vec::new();
         for source in sources {
             if !self.watched.contains(source) {
@@ -105,9 +113,7 @@ impl World<'_> {
                 readings.extend(self.truth.of(*source));
             }
         }
-        if !readings.is_empty() {
-            self.decide(Event::Readings(readings));
-        }
+        readings
     }
 
     /// A watcher that was started reports.

@@ -15,5 +15,7 @@ mod timeline;
 pub use failure::Failure;
 pub use file::check;
 pub use model::*;
+pub(crate) use run::Answered;
 pub use run::Outcome;
+pub(crate) use timeline::{Fields, Recorder, words};
 pub use timeline::{Line, Value, table};

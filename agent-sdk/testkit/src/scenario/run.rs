@@ -10,9 +10,10 @@ mod reads;
 mod setup;
 mod step;
 
+use lull_document::policy_figures::FigureChange;
 use lull_policy::{Policy, Span};
 
-pub(super) use answer::Answered;
+pub(crate) use answer::Answered;
 use instruments::Instruments;
 
 use super::timeline::{Line, Recorder};
@@ -35,17 +36,38 @@ impl Scenario {
     /// # Panics
     /// If machine and world never come to rest, which is a fault of the machine.
     pub fn run(&self, until: Option<Span>) -> Outcome {
-        let end = until.map_or(self.length, |until| until.min(self.length));
-        let mut runner = Runner::new(self);
-        runner.run_to(end);
-        let mut failures = runner.failures;
-        if end == self.length {
-            let checked = super::expect::check(self, &runner.recorder.facts, &runner.world);
-            failures.extend(checked);
+        Runner::new(self).outcome(until)
+    }
+
+    /// Runs it to its end; what a node would have recorded, as [`Recording::read`](crate::Recording::read) takes it.
+    ///
+    /// # Panics
+    /// As [`Scenario::run`].
+    pub fn record(&self) -> String {
+        let mut runner = Runner::recorded(self);
+        runner.run_to(self.length);
+        runner.world.recording(&self.name)
+    }
+
+    /// Runs it on a machine with a broken decision: what it proves, it has to notice.
+    ///
+    /// # Panics
+    /// As [`Scenario::run`].
+    #[cfg(feature = "sabotage")]
+    pub fn run_broken(&self, until: Option<Span>, sabotage: &lull_policy::Sabotage) -> Outcome {
+        Runner::on_broken(self, sabotage).outcome(until)
+    }
+
+    /// The same scenario under other figures; those that the file sets itself stand.
+    #[must_use]
+    pub fn with_figures(&self, figures: &[FigureChange]) -> Self {
+        let mut policy = Policy::default();
+        for figure in figures.iter().chain(&self.figures) {
+            figure.apply(&mut policy);
         }
-        Outcome {
-            timeline: runner.recorder.lines,
-            failures,
+        Self {
+            policy,
+            ..self.clone()
         }
     }
 }
@@ -64,6 +86,21 @@ struct Runner<'s> {
 }
 
 impl Runner<'_> {
+    fn outcome(mut self, until: Option<Span>) -> Outcome {
+        let length = self.scenario.length;
+        let end = until.map_or(length, |until| until.min(length));
+        self.run_to(end);
+        let mut failures = self.failures;
+        if end == length {
+            let checked = super::expect::check(self.scenario, &self.recorder.facts, &self.world);
+            failures.extend(checked);
+        }
+        Outcome {
+            timeline: self.recorder.lines,
+            failures,
+        }
+    }
+
     fn run_to(&mut self, end: Span) {
         let mut steps: Vec<&Step> = self.scenario.steps.iter().collect();
         // Stable: steps of one instant stay in file order.

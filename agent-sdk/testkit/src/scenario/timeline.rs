@@ -4,13 +4,13 @@
 
 mod observed;
 mod table;
-pub(super) mod words;
+pub(crate) mod words;
 
 use std::fmt::{self, Display, Formatter, Write as _};
 
 use lull_policy::{AppId, Span, TaskName, Wall};
 
-pub(super) use observed::Recorder;
+pub(crate) use observed::{Fields, Recorder};
 pub use table::table;
 
 /// A line of the timeline: its keys come in a fixed order, so that two runs of one file print the same bytes.

@@ -8,10 +8,12 @@
 
 mod behaviours;
 mod clock;
+mod follow;
 mod meter;
 mod numbers;
 mod perform;
 mod power;
+mod record;
 mod run;
 mod runs;
 mod time;
@@ -28,10 +30,10 @@ use lull_policy::{
 };
 
 use crate::scenario::Interface;
-use behaviours::Behaviours;
+pub(crate) use behaviours::Behaviours;
 use clock::Clock;
 use meter::Meters;
-use numbers::Numbers;
+pub(crate) use numbers::Numbers;
 use power::Power;
 use run::VirtualRun;
 pub(crate) use zone::{ZoneWatch, moment};
@@ -104,6 +106,8 @@ pub(crate) struct Beginning {
     pub(crate) zone: Option<ZoneWatch>,
     /// What is installed.
     pub(crate) apps: Vec<App>,
+    /// What the machine is told is recorded.
+    pub(crate) recorded: bool,
     /// What a test broke of the machine.
     #[cfg(feature = "sabotage")]
     pub(crate) sabotage: lull_policy::Sabotage,
@@ -137,9 +141,13 @@ pub(crate) struct World {
     /// The newest receipt that went up and is not acknowledged.
     receipt: Option<ReceiptSeq>,
     log: Vec<Entry>,
+    /// What a node would have recorded, line by line; absent = nobody wants to know.
+    recorded: Option<Vec<String>>,
     /// What a test broke of the machine: it stays broken over every restart.
     #[cfg(feature = "sabotage")]
     sabotage: lull_policy::Sabotage,
+    /// A process of the daemon starts: it is told everything in an order of its own.
+    booting: bool,
     /// Nothing is written into the log: the world is being set up.
     pub(crate) quiet: bool,
 }
@@ -147,6 +155,20 @@ pub(crate) struct World {
 impl World {
     /// A device that boots for the first time.
     pub(crate) fn new(beginning: Beginning) -> Self {
+        let mut world = Self::still(beginning);
+        world.read_zone();
+        world.record_start();
+        world.boot();
+        world.quiet = false;
+        world
+    }
+
+    /// A device that has not booted yet.
+    fn still(beginning: Beginning) -> Self {
+        #[cfg_attr(
+            not(feature = "sabotage"),
+            expect(unused_mut, reason = "a broken machine is broken here")
+        )]
         let mut world = Self {
             device: Device::new(),
             deadline: Cell::new(None),
@@ -173,15 +195,14 @@ impl World {
             answer: None,
             receipt: None,
             log: Vec::new(),
+            recorded: beginning.recorded.then(Vec::new),
             #[cfg(feature = "sabotage")]
             sabotage: beginning.sabotage,
+            booting: false,
             quiet: true,
         };
         #[cfg(feature = "sabotage")]
         world.device.sabotage(world.sabotage.clone());
-        world.read_zone();
-        world.boot();
-        world.quiet = false;
         world
     }
 
@@ -202,6 +223,14 @@ impl World {
         &self.store
     }
 
+    /// The generation of the policy in force; 0 = the node's own configuration.
+    pub(crate) fn policy_generation(&self) -> u64 {
+        match self.store.get(&Key::Device) {
+            Some(Record::Device(device)) => device.policy_generation,
+            _ => 0,
+        }
+    }
+
     /// The device's clocks.
     pub(crate) fn now(&self) -> Now {
         self.clock.now
@@ -220,6 +249,11 @@ impl World {
     /// The number of a run within its task, over restarts and registrations.
     pub(crate) fn number(&self, run: RunId) -> u64 {
         self.numbers.known(run)
+    }
+
+    /// The numbers of all runs.
+    pub(crate) fn numbers(&self) -> &Numbers {
+        &self.numbers
     }
 
     /// Where an app's front client stands.

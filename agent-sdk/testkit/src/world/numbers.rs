@@ -24,6 +24,11 @@ impl Numbers {
         *last
     }
 
+    /// A run has this number already.
+    pub(crate) fn note(&mut self, run: RunId, number: u64) {
+        self.given.insert(run, number);
+    }
+
     /// The number of a run that has one; 0 for one that nobody has heard of.
     pub(crate) fn known(&self, run: RunId) -> u64 {
         self.given.get(&run).copied().unwrap_or_default()

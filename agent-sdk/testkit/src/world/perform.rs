@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use lull_policy::{Effect, Event, FrontState, Observation, PushFate};
+use lull_policy::{Effect, Event, FrontState, Observation, PushFate, Readings, Source};
 
 use super::{EVENTS_PER_INSTANT, Entry, Happening, World};
 
@@ -19,6 +19,7 @@ impl World {
             handled += 1;
             self.assert_rest(handled);
             self.deadline.set(None);
+            self.record(&event);
             self.device.handle(self.clock.now, event, &mut effects);
             for effect in effects.drain(..) {
                 waiting.extend(self.perform(effect));
@@ -96,10 +97,19 @@ impl World {
             }
             Effect::Notify { app, notice } => self.note(Happening::Told(app, notice)),
             Effect::Observe(observation) => self.observe(observation),
+            Effect::Watch(source) => return self.watch(source).into_iter().collect(),
             // The world watches everything, and the limits of a run's network are seen in what is observed.
-            Effect::Watch(_) | Effect::Unwatch(_) | Effect::Network { .. } => {}
+            Effect::Unwatch(_) | Effect::Network { .. } => {}
         }
         Vec::new()
+    }
+
+    /// The first report of a watcher, where the machine has forgotten what it knew while nobody was interested.
+    fn watch(&self, source: Source) -> Option<Event> {
+        let now = self.readings.of(source);
+        let known = self.device.readings().of(source);
+        let told = now == known || now == Readings::default().of(source);
+        (!told && !self.booting).then_some(Event::Readings(now))
     }
 
     fn observe(&mut self, observation: Box<Observation>) {

@@ -49,6 +49,22 @@ impl Power {
             .min()
     }
 
+    /// The daemon is away until [`Power::start`].
+    pub(super) fn stop(&mut self) {
+        self.restart = Some(Span::MAX);
+    }
+
+    /// It is back.
+    pub(super) fn start(&mut self) {
+        self.restart = None;
+        self.boots_next = false;
+    }
+
+    /// What runs said while nobody listened.
+    pub(super) fn take_kept(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.kept)
+    }
+
     fn is_up(&self) -> bool {
         self.restart.is_none() && self.off.is_none() && self.sleep.is_none() && !self.boots_next
     }
@@ -159,6 +175,7 @@ impl World {
             #[cfg(feature = "sabotage")]
             self.device.sabotage(self.sabotage.clone());
             self.deadline.set(None);
+            self.record_start();
             self.boot();
         } else if woke {
             self.report_anew();
@@ -170,8 +187,8 @@ impl World {
     pub(super) fn boot(&mut self) {
         let first = self.store.is_empty();
         self.power.boots_next = false;
-        #[expect(clippy::expect_used, reason = "a number is a name")]
-        let boot = BootId::new(format!("boot-{}", self.power.boots + 1)).expect("a boot id");
+        self.booting = true;
+        let boot = self.boot_id();
         self.hand(Event::Booted { boot });
         self.hand(Event::ProfileChanged(self.profile.clone()));
         if first {
@@ -188,8 +205,15 @@ impl World {
         });
         let apps = self.apps.values().cloned().collect();
         self.hand(Event::Apps(apps));
+        self.booting = false;
         self.attach_again();
         self.hand_waiting();
+    }
+
+    /// The kernel's boot.
+    #[expect(clippy::expect_used, reason = "a number is a name")]
+    pub(super) fn boot_id(&self) -> BootId {
+        BootId::new(format!("boot-{}", self.power.boots + 1)).expect("a boot id")
     }
 
     /// A daemon that starts has not seen who debugs what.

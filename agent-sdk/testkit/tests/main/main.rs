@@ -2,6 +2,7 @@
 
 mod device;
 mod order;
+mod recordings;
 mod scenarios;
 mod steps;
 mod told;

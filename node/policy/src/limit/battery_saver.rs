@@ -68,7 +68,8 @@ pub(crate) const GATE: Gate = Gate {
 
 fn closed(facts: &Facts<'_>) -> bool {
     let device = facts.device;
-    let exempt = exempt(facts.access) && !device.broken(Broken::ExemptionIgnored);
+    let exempt = exempt(facts.access) && !device.broken(Broken::ExemptionIgnored)
+        || crate::broken::exempt_by_capability(facts);
     match (facts.kind, facts.push) {
         (TriggerKind::Periodic, _) => {
             device.power_awaited.is_some()

@@ -2,7 +2,7 @@
 //! over both kinds (RUN-41), one resource-intensive run (INT-08) and one servicing run (TRGD-38) on the device.
 
 use crate::admission::{Facts, Gate, Obstacle, Words};
-use crate::{Device, Registration, Run, TriggerKind, WaitReason};
+use crate::{Broken, Device, Registration, Run, TriggerKind, WaitReason};
 
 pub(crate) const GATE: Gate = Gate {
     obstacle: Obstacle::Wait(WaitReason::Slot),
@@ -40,6 +40,7 @@ impl Device {
         let several = registration.entry_point.as_ref().is_some_and(|entry| {
             let agent = self.apps.get(app).and_then(|app| app.agent(entry));
             agent.is_some_and(|agent| agent.multiple_instances)
+                && !self.broken(Broken::InstancesIgnored)
         });
         let own = || index.run_of(registration.id).filter(|_| !several);
         let run = match registration.trigger.kind() {

@@ -24,6 +24,7 @@ impl Turn<'_> {
     pub(crate) fn readings(&mut self, reported: &[Reading]) {
         let held = self.held_by_power();
         let sources = self.take_in(reported);
+        let stretch_begins = self.follow_stretch();
         let device = &mut *self.device;
         let edges = device.history.edges(&device.readings);
         if sources.contains(&Source::Power) {
@@ -46,12 +47,15 @@ impl Turn<'_> {
             self.system_event(SystemEvent::UserPresent, None);
         }
         for event in edges.events {
-            if !self.device.broken(Broken::EdgesIgnored) {
-                self.system_event(event, None);
-            }
+            self.system_event(event, None);
         }
-        self.stretch_may_have_changed();
+        if stretch_begins {
+            self.intensive_agents_fall_due();
+        }
         self.look_at_those(&sources, held);
+        if self.device.broken(Broken::ConditionStarts) {
+            self.start_by_condition();
+        }
     }
 
     /// Puts the levels in their places; says whose levels changed.
@@ -61,6 +65,9 @@ impl Turn<'_> {
         for &reading in reported {
             let quantity = Quantity::of(reading);
             let before = device.readings;
+            if device.broken(Broken::AssumedCountsForNothing) && crate::broken::assumed(reading) {
+                continue;
+            }
             device.readings.put(reading);
             if device.readings != before || device.history.is_first(quantity) {
                 device.history.note(quantity, self.now.wall);
@@ -101,9 +108,7 @@ impl Turn<'_> {
         let settled = self.device.network_settles;
         if settled.is_some_and(|at| at <= self.horizon.elapsed) {
             self.device.network_settles = None;
-            if !self.device.broken(Broken::EdgesIgnored) {
-                self.system_event(SystemEvent::NetworkStateChange, None);
-            }
+            self.system_event(SystemEvent::NetworkStateChange, None);
         }
     }
 

@@ -2,7 +2,7 @@
 //! once, everything else clears the counter (AMB-13).
 
 use crate::turn::Turn;
-use crate::{Broken, DropReason, Outcome, Run, Scheduling};
+use crate::{Broken, DropReason, Outcome, RegistrationId, Run, Scheduling};
 
 /// CRS-01, CRS-03, CRS-07: memory and unhandled errors count alike; time-outs and terminations do not.
 pub(crate) const fn is_crash(outcome: Outcome) -> bool {
@@ -50,9 +50,18 @@ impl Turn<'_> {
             return;
         }
         if crash && crashes >= self.device.policy.crash_limit {
-            self.unschedule(id, Scheduling::Crashed, DropReason::Unscheduled);
+            self.unschedule_all(id, Scheduling::Crashed);
         } else if outcome == Outcome::Aborted && !self.device.broken(Broken::AbortKeepsSchedule) {
-            self.unschedule(id, Scheduling::Aborted, DropReason::Unscheduled);
+            self.unschedule_all(id, Scheduling::Aborted);
+        }
+    }
+
+    /// AMB-16, AMB-17: only the kind that ran.
+    fn unschedule_all(&mut self, id: RegistrationId, why: Scheduling) {
+        let mut ids = vec![id];
+        ids.extend(self.device.twin_to_unschedule(id));
+        for id in ids {
+            self.unschedule(id, why, DropReason::Unscheduled);
         }
     }
 }

@@ -85,7 +85,11 @@ impl Turn<'_> {
         }
         let app = run.app.clone();
         let expires = self.now.wall.after(device.policy.expiry_limit);
+        let ran = run.kind.scheduled();
         for kind in [ScheduledKind::Periodic, ScheduledKind::ResourceIntensive] {
+            if self.device.broken(Broken::RenewsOwnKindOnly) && ran != Some(kind) {
+                continue;
+            }
             let scheduled = self.device.scheduled(&app, kind);
             let shorter = scheduled.filter(|r| r.is_scheduled_now()).filter(|r| {
                 r.schedule
@@ -110,7 +114,8 @@ impl Turn<'_> {
     /// EXP-06, AMB-31: automatic upload was switched; a stored expiry counts again from that moment.
     pub(crate) fn mortality_may_have_changed(&mut self, app: &AppId) {
         for kind in [ScheduledKind::Periodic, ScheduledKind::ResourceIntensive] {
-            let mortal = self.device.mortal(app, kind);
+            let mortal = self.device.mortal(app, kind)
+                && !self.device.broken(Broken::AutoUploadIsForGood);
             if let Some(id) = self.device.scheduled(app, kind).map(|r| r.id) {
                 self.edit(id, |registration| {
                     if let Some(schedule) = &mut registration.schedule {

@@ -2,7 +2,7 @@
 //! say. For developer mode only.
 
 use crate::turn::Turn;
-use crate::{Answer, AppId, Caller, Refusal, RegistrationId, ScheduledKind, Span};
+use crate::{Answer, AppId, Broken, Caller, Refusal, RegistrationId, ScheduledKind, Span};
 
 impl Turn<'_> {
     /// Refused for what is unknown, has expired or is unscheduled (EXP-08). The app or its agent may call.
@@ -16,7 +16,10 @@ impl Turn<'_> {
         self.own_app(caller, app)?;
         self.developer_mode()?;
         let scheduled = self.device.scheduled(app, kind);
-        let id = scheduled.filter(|r| r.is_scheduled_now()).map(|r| r.id);
+        let expired = self.device.broken(Broken::ExpiredMayBeTested);
+        let id = scheduled
+            .filter(|r| r.is_scheduled_now() || expired)
+            .map(|r| r.id);
         let id = id.ok_or_else(|| Refusal::FailedPrecondition {
             message: format!(
                 "the {} agent of {app} is not scheduled; schedule it first",
@@ -70,9 +73,10 @@ impl Turn<'_> {
         if !waits {
             self.latch_for_test(id);
         }
+        let test = !self.device.broken(Broken::TestWaits);
         self.edit(id, |registration| {
             if let Some(latch) = &mut registration.latch {
-                latch.test = true;
+                latch.test = test;
             }
         });
         self.look_at(id);

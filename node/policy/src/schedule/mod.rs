@@ -75,10 +75,11 @@ impl Device {
     fn periodic_agents(&self) -> u32 {
         let held = self.index.periodic_agents.iter();
         let held = held.filter(|id| {
-            self.registrations
-                .get(id)
-                .is_some_and(Registration::is_scheduled_now)
+            self.registrations.get(id).is_some_and(|registration| {
+                registration.is_scheduled_now() || self.broken(Broken::UnscheduledKeepsPlace)
+            })
         });
+        let held = held.chain(self.intensives_with_a_place());
         u32::try_from(held.count()).unwrap_or(u32::MAX)
     }
 }
@@ -96,7 +97,9 @@ impl Turn<'_> {
     ) -> Result<Answer, Refusal> {
         self.may_schedule(caller, app)?;
         let entry_point = self.scheduled_agent(app)?;
-        valid_description(kind, &description)?;
+        if !self.device.broken(Broken::DescriptionNotNeeded) {
+            valid_description(kind, &description)?;
+        }
         let expires = self.valid_expiry(expires)?;
         let standing = self.device.scheduled(app, kind);
         let (before, crashes) = (
@@ -105,7 +108,9 @@ impl Turn<'_> {
                 .and_then(|r| r.schedule.as_ref())
                 .map_or(0, |schedule| schedule.crashes),
         );
-        if standing.is_some_and(Registration::is_scheduled_now) {
+        let taken = standing.is_some_and(Registration::is_scheduled_now)
+            && !self.device.broken(Broken::AddReplaces);
+        if taken || self.device.schedules_the_other_kind(app, kind) {
             return Err(Refusal::AlreadyExists {
                 message: format!(
                     "{app} has scheduled its {} agent already; remove it first to schedule it anew",
@@ -170,7 +175,9 @@ impl Turn<'_> {
         self.may_schedule(caller, app)?;
         let id = self.scheduled_id(app, kind)?;
         self.observe_task(id, |task| Observation::Unscheduled { task, reason: None });
-        self.remove_registration(id, DropReason::Unregistered);
+        if !self.device.broken(Broken::RemoveKeepsSchedule) {
+            self.remove_registration(id, DropReason::Unregistered);
+        }
         self.warn_of_periodic_agents();
         Ok(Answer::Unregistered)
     }
@@ -241,7 +248,7 @@ impl Turn<'_> {
             .choices
             .get(app)
             .is_some_and(|choices| choices.agents_disabled);
-        if disabled {
+        if disabled && !self.device.broken(Broken::DisabledMayAdd) {
             return Err(Refusal::FailedPrecondition {
                 message: format!(
                     "the operator switched the agents of {app} off; they can be scheduled when they are on again"
@@ -254,8 +261,12 @@ impl Turn<'_> {
     /// PER-05, PER-06, INT-12: a limit for periodic agents, none for the others.
     fn place_for(&self, kind: ScheduledKind) -> Result<(), Refusal> {
         match kind {
-            ScheduledKind::ResourceIntensive => return Ok(()),
-            ScheduledKind::Periodic => {}
+            ScheduledKind::ResourceIntensive
+                if !self.device.broken(Broken::IntensiveCountsAsPeriodic) =>
+            {
+                return Ok(());
+            }
+            ScheduledKind::Periodic | ScheduledKind::ResourceIntensive => {}
         }
         let device = &*self.device;
         let (count, limit) = (

@@ -46,8 +46,9 @@ impl Device {
 }
 
 impl Turn<'_> {
-    /// Readings or policy changed: the stretch begins, lasts, settles or ends. What ran under it is ended first.
-    pub(crate) fn stretch_may_have_changed(&mut self) {
+    /// Readings or policy changed: the stretch begins, lasts, settles or ends, before anything is started by them. What
+    /// ran under it is ended first. Answers whether one begins.
+    pub(crate) fn follow_stretch(&mut self) -> bool {
         self.end_intensive_runs();
         let device = &*self.device;
         let holds = conjunction(&device.readings, &device.policy);
@@ -69,14 +70,12 @@ impl Turn<'_> {
         if self.device.clock != before {
             self.touch(Key::Device);
         }
-        if begins {
-            self.intensive_agents_fall_due();
-        }
+        begins
     }
 
     /// AMB-28: each new stretch makes every agent due that is idle. The reading right after a boot is no edge, unless
     /// the stretch had ended before.
-    fn intensive_agents_fall_due(&mut self) {
+    pub(crate) fn intensive_agents_fall_due(&mut self) {
         let due: Vec<RegistrationId> = self.device.index.intensives.iter().copied().collect();
         for id in due {
             let idle = self
@@ -103,7 +102,12 @@ impl Turn<'_> {
             .filter_map(|id| device.runs.get(id))
             .filter_map(|run| Some((run.id, device.intensive_loss(run)?)))
             .collect();
+        let grace = device.broken(Broken::ScheduledGetsGrace);
         for (run, reason) in lost {
+            if grace {
+                self.ask_to_cancel(run, crate::CancelReason::ConditionLoss);
+                continue;
+            }
             self.terminate(run, Termination::Gate(reason));
         }
     }

@@ -366,7 +366,7 @@ fn nothing_else_renews() {
 #[test]
 fn a_renewal_never_shortens_and_never_revives() {
     let mut bench = Bench::full();
-    let soon = bench.now.wall.after(Span::hours(1));
+    let soon = bench.now.wall.after(Span::minutes(50));
     expiring(&mut bench, Some(soon));
     bench.add("mail", INTENSIVE);
     bench.choose(Choice {
@@ -374,13 +374,14 @@ fn a_renewal_never_shortens_and_never_revives() {
         ..Choice::default()
     });
     bench.eligible();
-    bench.until(HOUR - 1_000);
-    for run in bench.device.runs().map(|run| run.id.0).collect::<Vec<_>>() {
+    for _ in [INTENSIVE, PERIODIC] {
+        let run = bench.next_run();
         bench.finish(run, End::Done);
     }
+    bench.until(50 * MINUTE + 1);
     bench.read(&[Reading::ScreenLocked(Level::Known(false))]);
     bench.eligible();
-    bench.until(HOUR + 60_000);
+    bench.go(10 * SECOND);
     let run = bench.only_run();
     assert_eq!(run.kind, TriggerKind::ResourceIntensive);
     bench.report(run.id.0, Report::CardUpdated);

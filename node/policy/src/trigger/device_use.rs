@@ -90,9 +90,13 @@ impl Turn<'_> {
 
     /// A device is gone, or no longer the app's: who uses it is asked to cancel. Servicing goes on (TRGD-36).
     pub(crate) fn cancel_use_of(&mut self, device: &Subject, app: Option<&AppId>) {
+        let device_servicing_too = self.device.broken(Broken::UnplugEndsServicing);
         let runs = self.device.runs.values();
         let users: Vec<RunId> = runs
-            .filter(|run| run.kind == TriggerKind::DeviceUse)
+            .filter(|run| {
+                let servicing = device_servicing_too && run.kind == TriggerKind::DeviceServicing;
+                run.kind == TriggerKind::DeviceUse || servicing
+            })
             .filter(|run| app.is_none_or(|app| run.app == *app))
             .filter(|run| match &run.details {
                 Some(Details::Device { device: used, .. }) => used == device,

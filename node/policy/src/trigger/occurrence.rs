@@ -10,6 +10,11 @@ use crate::{
 impl Turn<'_> {
     /// Something that is no reading happened.
     pub(crate) fn occurred(&mut self, occurrence: Occurrence) {
+        if self.device.broken(Broken::OccurrencesIgnored)
+            || self.device.broken(Broken::OnlyTrafficCounts) && !crate::broken::traffic(&occurrence)
+        {
+            return;
+        }
         match occurrence {
             Occurrence::SmsReceived { app } => self.sms_received(app.as_ref()),
             Occurrence::ControlChannelReset { app } => {

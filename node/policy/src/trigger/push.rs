@@ -10,7 +10,6 @@ mod receipts;
 
 use std::collections::BTreeSet;
 
-use crate::trigger::Route;
 use crate::turn::Turn;
 use crate::{
     AppId, Broken, DropReason, FrontState, Hop, Key, Observation, Push, PushFate, PushId,
@@ -46,7 +45,7 @@ impl Turn<'_> {
         }
         self.remember(&push);
         self.receipt(&push.id, Hop::Delivered);
-        let targets = self.device.index.routed(&Route::Push(push.app.clone()));
+        let targets = self.push_targets(&push.app);
         if let Some(reason) = self.unfit(&push, &targets) {
             self.refuse_push(&push, &targets, reason);
             return;
@@ -93,7 +92,7 @@ impl Turn<'_> {
         if self.device.offers.remove(push).is_none() {
             return;
         }
-        if !handled {
+        if !handled && !self.device.broken(Broken::FrontSwallowsPushes) {
             self.deliver_to_all(push);
         } else if let Some(app) = self.device.pushes.get(push).map(|push| push.app.clone()) {
             self.tell_fate(&app, push, PushFate::ShownToApp);
@@ -136,7 +135,10 @@ impl Turn<'_> {
         let Some(app) = self.device.pushes.get(id).map(|push| push.app.clone()) else {
             return;
         };
-        let targets = self.device.index.routed(&Route::Push(app.clone()));
+        let targets = self.push_targets(&app);
+        if targets.is_empty() && self.device.broken(Broken::PushesWaitForHandler) {
+            return;
+        }
         if targets.is_empty() {
             self.unrouted(&app, DropReason::NoHandler);
             self.tell_fate(&app, id, PushFate::Dropped(DropReason::NoHandler));
@@ -157,7 +159,7 @@ impl Turn<'_> {
         if push.expires <= self.now.wall {
             return Some(DropReason::Expired);
         }
-        if targets.is_empty() {
+        if targets.is_empty() && !self.device.broken(Broken::PushesWaitForHandler) {
             return Some(DropReason::NoHandler);
         }
         // The coordinator refuses these (PSH-08); here they only must not grow the store.

@@ -38,6 +38,10 @@ impl Turn<'_> {
         let standing = self.device.standing(id);
         match lifecycle::receive(standing, lifecycle::Arrival::Raised) {
             Reception::Admit => {}
+            Reception::CurrentlyRunning if self.device.broken(Broken::SecondRaiseQueues) => {
+                self.admit(id);
+                return Raised::Allowed;
+            }
             Reception::CurrentlyRunning => return Raised::CurrentlyRunning,
             Reception::Coalesce | Reception::Queue | Reception::Ignore => {
                 return Raised::DisabledByPolicy;

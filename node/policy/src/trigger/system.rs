@@ -5,7 +5,7 @@
 
 use crate::trigger::Route;
 use crate::turn::Turn;
-use crate::{AppId, Refusal, Source, SystemEvent};
+use crate::{AppId, Broken, Refusal, Source, SystemEvent};
 
 /// Who reports the levels whose edge it is.
 pub(crate) const fn sources(event: SystemEvent) -> &'static [Source] {
@@ -83,7 +83,14 @@ pub(crate) fn words(event: SystemEvent, one_shot: bool) -> String {
 impl Turn<'_> {
     /// Fires every registration that listens to this event; of one app only, where it concerns one.
     pub(crate) fn system_event(&mut self, event: SystemEvent, app: Option<&AppId>) {
-        for id in self.device.index.routed(&Route::System(event)) {
+        if self.device.broken(Broken::SystemEventsIgnored) {
+            return;
+        }
+        let mut listening = self.device.index.routed(&Route::System(event));
+        if self.device.broken(Broken::EveryEventFiresAll) {
+            listening = self.device.registrations.keys().copied().collect();
+        }
+        for id in listening {
             if self.hears(id, app) {
                 self.fire(id);
             }

@@ -6,7 +6,7 @@
 //! was due starts at the next, once.
 
 use crate::turn::Turn;
-use crate::{Elapsed, Policy, Refusal, RegistrationId, Span, Trigger, TriggerKind, bounds};
+use crate::{Broken, Elapsed, Policy, Refusal, RegistrationId, Span, Trigger, TriggerKind, bounds};
 
 /// TRGD-02, TRGD-04: refused, not rounded.
 pub(crate) fn validate(kind: TriggerKind, minutes: u32, policy: &Policy) -> Result<(), Refusal> {
@@ -145,13 +145,18 @@ impl Turn<'_> {
     }
 
     fn timer_falls_due(&mut self, id: RegistrationId, tick: Elapsed) {
+        let anew = self.device.broken(Broken::DueFromStart);
+        let again = self.device.broken(Broken::OneShotNeverSpent);
         self.edit(id, |registration| {
             let Some(due) = registration.due else {
                 return;
             };
+            let due = if anew { tick } else { due };
             registration.due = match period(&registration.trigger) {
-                Some((minutes, false)) => Some(next_due(due, minutes, tick)),
-                Some((_, true)) | None => None,
+                Some((minutes, one_shot)) if again || !one_shot => {
+                    Some(next_due(due, minutes, tick))
+                }
+                Some(_) | None => None,
             };
         });
         self.fire(id);

@@ -7,9 +7,9 @@ use crate::scenario::{ResultWord, Unacceptable};
 
 /// The answer to a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::scenario) struct Answered {
+pub(crate) struct Answered {
     /// In one word.
-    pub(in crate::scenario) result: ResultWord,
+    pub(crate) result: ResultWord,
     /// What is wrong, where something is.
     pub(in crate::scenario) message: Option<String>,
     /// What else there is to say.
@@ -55,7 +55,7 @@ impl Answered {
     }
 
     /// What the machine said; absent = it is down.
-    pub(in crate::scenario) fn of(answer: Option<&Answer>) -> Self {
+    pub(crate) fn of(answer: Option<&Answer>) -> Self {
         let Some(answer) = answer else {
             return Self::unavailable();
         };
@@ -101,7 +101,7 @@ impl Answered {
     }
 
     /// Writes it into a line.
-    pub(in crate::scenario) fn write(self, fields: &mut Vec<(&'static str, Value)>) {
+    pub(crate) fn write(self, fields: &mut Vec<(&'static str, Value)>) {
         fields.push(("result", Value::Word(self.result.word())));
         fields.extend(self.message.map(|text| ("message", Value::Text(text))));
         fields.extend(self.fields);

@@ -16,18 +16,33 @@ impl<'s> Runner<'s> {
     /// The scenario's device as it is at T+0.
     pub(super) fn new(scenario: &'s Scenario) -> Self {
         let instruments = Instruments::new(scenario.profile.clone(), scenario.readings);
-        let mut readings = Readings::default();
-        for reading in instruments.report() {
-            readings.put(reading);
-        }
-        let world = World::new(Beginning {
-            wall: scenario.start,
-            profile: scenario.profile.profile.clone(),
-            policy: scenario.policy.clone(),
-            readings,
-            zone: Some(ZoneWatch::new(scenario.zone.clone())),
-            apps: scenario.apps.iter().map(|app| app.app.clone()).collect(),
-        });
+        let beginning = beginning(scenario, &instruments);
+        Self::set_out(scenario, instruments, beginning)
+    }
+
+    /// The same, and what the machine is told is recorded.
+    pub(super) fn recorded(scenario: &'s Scenario) -> Self {
+        let instruments = Instruments::new(scenario.profile.clone(), scenario.readings);
+        let beginning = Beginning {
+            recorded: true,
+            ..beginning(scenario, &instruments)
+        };
+        Self::set_out(scenario, instruments, beginning)
+    }
+
+    /// The same with a broken decision.
+    #[cfg(feature = "sabotage")]
+    pub(super) fn on_broken(scenario: &'s Scenario, sabotage: &lull_policy::Sabotage) -> Self {
+        let instruments = Instruments::new(scenario.profile.clone(), scenario.readings);
+        let beginning = Beginning {
+            sabotage: sabotage.clone(),
+            ..beginning(scenario, &instruments)
+        };
+        Self::set_out(scenario, instruments, beginning)
+    }
+
+    fn set_out(scenario: &'s Scenario, instruments: Instruments, beginning: Beginning) -> Self {
+        let world = World::new(beginning);
         let mut runner = Self {
             scenario,
             world,
@@ -92,5 +107,23 @@ impl<'s> Runner<'s> {
             foreground,
         };
         self.world.ask(caller, asked);
+    }
+}
+
+fn beginning(scenario: &Scenario, instruments: &Instruments) -> Beginning {
+    let mut readings = Readings::default();
+    for reading in instruments.report() {
+        readings.put(reading);
+    }
+    Beginning {
+        wall: scenario.start,
+        profile: scenario.profile.profile.clone(),
+        policy: scenario.policy.clone(),
+        readings,
+        zone: Some(ZoneWatch::new(scenario.zone.clone())),
+        apps: scenario.apps.iter().map(|app| app.app.clone()).collect(),
+        recorded: false,
+        #[cfg(feature = "sabotage")]
+        sabotage: lull_policy::Sabotage::default(),
     }
 }

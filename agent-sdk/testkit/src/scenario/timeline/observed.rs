@@ -1,21 +1,21 @@
 //! What happened in the world, as lines of the timeline; and the facts that expectations are checked against.
 
-use lull_policy::{News, Observation, Outcome, PushFate, RunId, Task};
+use lull_policy::{News, Observation, Outcome, PushFate, RunId, Span, Task, Wall};
 
 use super::{Line, Value, words};
 use crate::scenario::facts::Facts;
-use crate::world::{Entry, Happening, World};
+use crate::world::{Happening, Numbers, World};
 
 /// Writes the timeline.
 #[derive(Debug, Clone, Default)]
-pub(in crate::scenario) struct Recorder {
+pub(crate) struct Recorder {
     /// So far.
-    pub(in crate::scenario) lines: Vec<Line>,
+    pub(crate) lines: Vec<Line>,
     /// What expectations ask for.
     pub(in crate::scenario) facts: Facts,
 }
 
-type Fields = Vec<(&'static str, Value)>;
+pub(crate) type Fields = Vec<(&'static str, Value)>;
 
 impl Recorder {
     /// Writes what happened in the world since this was last called.
@@ -23,8 +23,8 @@ impl Recorder {
         for entry in world.drain() {
             self.facts.take(&entry);
             let said = match &entry.what {
-                Happening::Observed(observation) => said(world, observation),
-                Happening::Bound { .. } => Some(("bind", bound(world, &entry.what))),
+                Happening::Observed(observation) => said(world.numbers(), observation),
+                Happening::Bound { .. } => Some(("bind", bound(world.numbers(), &entry.what))),
                 Happening::TriedToSchedule { app, kind, answer } => {
                     Some(("call", tried(app, *kind, answer.as_deref())))
                 }
@@ -36,15 +36,29 @@ impl Recorder {
                 | Happening::Receipt(_) => None,
             };
             if let Some((event, fields)) = said {
-                self.line(&entry, event, fields);
+                self.line(entry.at, entry.wall, event, fields);
             }
         }
     }
 
-    fn line(&mut self, entry: &Entry, event: &'static str, fields: Fields) {
+    /// Writes what a machine observed, where the contract has a line for it.
+    pub(crate) fn observed(
+        &mut self,
+        t: Span,
+        at: Wall,
+        numbers: &Numbers,
+        observation: &Observation,
+    ) {
+        if let Some((event, fields)) = said(numbers, observation) {
+            self.line(t, at, event, fields);
+        }
+    }
+
+    /// Writes a line.
+    pub(crate) fn line(&mut self, t: Span, at: Wall, event: &'static str, fields: Fields) {
         self.lines.push(Line {
-            t: entry.at,
-            at: entry.wall,
+            t,
+            at,
             event,
             fields,
         });
@@ -57,12 +71,7 @@ impl Recorder {
         event: &'static str,
         fields: Fields,
     ) {
-        self.lines.push(Line {
-            t: world.t(),
-            at: world.now().wall,
-            event,
-            fields,
-        });
+        self.line(world.t(), world.now().wall, event, fields);
     }
 }
 
@@ -82,7 +91,7 @@ fn tried(
     fields
 }
 
-fn bound(world: &World, what: &Happening) -> Fields {
+fn bound(numbers: &Numbers, what: &Happening) -> Fields {
     let Happening::Bound {
         app,
         task,
@@ -97,7 +106,7 @@ fn bound(world: &World, what: &Happening) -> Fields {
     vec![
         ("app", Value::App(app.clone())),
         ("task", Value::Task(task.clone())),
-        ("run", Value::Number(world.number(*run))),
+        ("run", Value::Number(numbers.known(*run))),
         ("interface", Value::Word(interface.word())),
         ("result", Value::Word(result)),
     ]
@@ -122,7 +131,7 @@ fn with(mut fields: Fields, more: impl IntoIterator<Item = (&'static str, Value)
 }
 
 /// The event and the fields of what the machine decided; absent where the contract has no line for it.
-fn said(world: &World, observation: &Observation) -> Option<(&'static str, Fields)> {
+fn said(numbers: &Numbers, observation: &Observation) -> Option<(&'static str, Fields)> {
     let said = match observation {
         Observation::Triggered(_)
         | Observation::Waiting { .. }
@@ -132,8 +141,8 @@ fn said(world: &World, observation: &Observation) -> Option<(&'static str, Field
         | Observation::Dropped { .. }
         | Observation::Network { .. }
         | Observation::Suspended { .. }
-        | Observation::Resumed { .. } => firing_or_run(world, observation)?,
-        Observation::Told { app, news } => told(world, app, news),
+        | Observation::Resumed { .. } => firing_or_run(numbers, observation)?,
+        Observation::Told { app, news } => told(numbers, app, news),
         Observation::Front { app, state, reason } => {
             let fields = vec![
                 ("app", Value::App(app.clone())),
@@ -164,7 +173,7 @@ fn said(world: &World, observation: &Observation) -> Option<(&'static str, Field
                 ("id", Value::Text(id.to_string())),
                 ("outcome", Value::Word(words::push(fate))),
             ];
-            ("push", with(fields, fated(world, fate)))
+            ("push", with(fields, fated(numbers, fate)))
         }
         Observation::PassedOver { .. } => return None,
     };
@@ -172,8 +181,8 @@ fn said(world: &World, observation: &Observation) -> Option<(&'static str, Field
 }
 
 /// The lines of a firing and of the run that comes of it.
-fn firing_or_run(world: &World, observation: &Observation) -> Option<(&'static str, Fields)> {
-    let number = |run: &RunId| ("run", Value::Number(world.number(*run)));
+fn firing_or_run(numbers: &Numbers, observation: &Observation) -> Option<(&'static str, Fields)> {
+    let number = |run: &RunId| ("run", Value::Number(numbers.known(*run)));
     let said = match observation {
         Observation::Triggered(task) => {
             let trigger = ("trigger", Value::Word(task.trigger.word()));
@@ -274,7 +283,7 @@ fn ended(observation: &Observation) -> Fields {
     fields
 }
 
-fn told(world: &World, app: &lull_policy::AppId, news: &News) -> (&'static str, Fields) {
+fn told(numbers: &Numbers, app: &lull_policy::AppId, news: &News) -> (&'static str, Fields) {
     let (event, what) = match news.what {
         lull_policy::Happening::Progress(value) => {
             ("progress", ("value", Value::Number(u64::from(value))))
@@ -287,17 +296,17 @@ fn told(world: &World, app: &lull_policy::AppId, news: &News) -> (&'static str, 
     let fields = vec![
         ("app", Value::App(app.clone())),
         ("task", Value::Task(news.task.clone())),
-        ("run", Value::Number(world.number(news.run))),
+        ("run", Value::Number(numbers.known(news.run))),
         what,
     ];
     (event, fields)
 }
 
-fn fated(world: &World, fate: &PushFate) -> Fields {
+fn fated(numbers: &Numbers, fate: &PushFate) -> Fields {
     match fate {
         PushFate::Started { task, run } => vec![
             ("task", Value::Task(task.clone())),
-            ("run", Value::Number(world.number(*run))),
+            ("run", Value::Number(numbers.known(*run))),
         ],
         PushFate::Dropped(reason) => vec![("reason", Value::Word(words::drop_reason(*reason)))],
         PushFate::Queued | PushFate::Collapsed | PushFate::Expired | PushFate::ShownToApp => {

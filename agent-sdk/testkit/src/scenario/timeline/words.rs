@@ -48,7 +48,7 @@ pub(super) const fn termination(reason: Termination) -> Option<&'static str> {
     }
 }
 
-pub(in crate::scenario) const fn wait(reason: WaitReason) -> &'static str {
+pub(crate) const fn wait(reason: WaitReason) -> &'static str {
     match reason {
         WaitReason::BatterySaver => "battery-saver",
         WaitReason::Internet => "internet",
@@ -74,7 +74,7 @@ pub(in crate::scenario) const fn wait(reason: WaitReason) -> &'static str {
     }
 }
 
-pub(super) const fn drop_reason(reason: DropReason) -> &'static str {
+pub(crate) const fn drop_reason(reason: DropReason) -> &'static str {
     match reason {
         DropReason::Access => "access",
         DropReason::AccessRemoved => "access-removed",

@@ -220,10 +220,13 @@ impl Turn<'_> {
     /// PSH-16: what is past its time to live never runs. A run of it under way goes on.
     pub(crate) fn expire_pushes(&mut self) {
         while let Some((expires, push)) = self.device.index.expiries.first().cloned() {
-            if expires > self.now.wall || self.device.broken(Broken::NothingExpires) {
+            if expires > self.now.wall {
                 return;
             }
             self.device.index.expiries.remove(&(expires, push.clone()));
+            if self.device.broken(Broken::NothingExpires) {
+                continue;
+            }
             let holders = self.device.index.holders(&push);
             for id in holders.queued {
                 self.take_from_queue(id, &push, DropReason::Expired);

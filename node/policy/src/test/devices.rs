@@ -1,0 +1,344 @@
+//! Use and servicing of devices (TRGD-26 to TRGD-38).
+
+use super::*;
+
+fn use_device(bench: &mut Bench, app: &str, device: &str, consent: bool) -> Answer {
+    bench.ask(Request::RequestDevice {
+        app: app_id(app),
+        name: task("use"),
+        device: subject(device),
+        consent,
+    })
+}
+
+fn service(bench: &mut Bench, app: &str, expected: Option<Span>, consent: bool) -> Answer {
+    bench.ask(Request::RequestServicing {
+        app: app_id(app),
+        name: task("service"),
+        device: subject("cam"),
+        expected,
+        consent,
+    })
+}
+
+fn raised(raised: Raised) -> Answer {
+    Answer::Raised(raised)
+}
+
+/// An app that a device's maker names.
+fn privileged(id: &str) -> App {
+    App {
+        capabilities: [Capability::DeviceServicing, Capability::Device].into(),
+        signed_by: Signer::Maker,
+        ..full_app(id)
+    }
+}
+
+fn register_for(bench: &mut Bench, app: &str) {
+    for (name, trigger) in [("use", Trigger::DeviceUse), ("service", Trigger::DeviceServicing)] {
+        let registration = request(name, trigger);
+        let app = app_id(app);
+        let answer = bench.ask(Request::Register { app, registration });
+        assert_eq!(refusal(&answer), "ok");
+    }
+}
+
+fn with_devices() -> Bench {
+    let mut bench = Bench::full();
+    bench.install(vec![privileged("mail"), privileged("news")]);
+    register_for(&mut bench, "mail");
+    register_for(&mut bench, "news");
+    bench
+}
+
+#[test]
+fn devices_are_used_in_a_process_of_their_own_and_without_conditions() {
+    let condition = vec![Condition::InternetAvailable];
+    let rows = [
+        (Trigger::DeviceUse, true, vec![], "ok"),
+        (Trigger::DeviceUse, true, condition.clone(), "invalid-argument"),
+        (Trigger::DeviceUse, false, vec![], "invalid-argument"),
+        (Trigger::DeviceServicing, true, vec![], "ok"),
+        (Trigger::DeviceServicing, false, vec![], "invalid-argument"),
+    ];
+    for (trigger, own_process, conditions, expected) in rows {
+        let mut bench = Bench::full();
+        let request = if own_process {
+            request("t", trigger.clone())
+        } else {
+            in_process("t", trigger.clone())
+        };
+        let answer = bench.try_register(RegistrationRequest {
+            conditions: conditions.clone(),
+            ..request
+        });
+        assert_eq!(refusal(&answer), expected, "{trigger:?} {conditions:?}");
+    }
+}
+
+#[test]
+fn consent_is_asked_once_for_an_app_and_device_and_can_be_taken_back() {
+    let mut bench = with_devices();
+    assert_eq!(use_device(&mut bench, "mail", "cam", false), raised(Raised::DeniedByUser));
+    assert_eq!(use_device(&mut bench, "mail", "cam", true), raised(Raised::Allowed));
+    bench.end(1, Exit::Status(0));
+    assert_eq!(use_device(&mut bench, "mail", "cam", false), raised(Raised::Allowed));
+    bench.end(2, Exit::Status(0));
+    let rows = [("mail", "gps"), ("news", "cam")];
+    for (app, device) in rows {
+        let answer = use_device(&mut bench, app, device, false);
+        assert_eq!(answer, raised(Raised::DeniedByUser), "TRGD-32: {app} {device}");
+    }
+    use_device(&mut bench, "mail", "cam", false);
+    bench.ask(Request::RevokeConsent {
+        app: app_id("mail"),
+        device: subject("cam"),
+    });
+    assert_eq!(bench.cancels().len(), 1, "who uses it is asked to stop");
+    bench.end(3, Exit::Status(0));
+    assert_eq!(use_device(&mut bench, "mail", "cam", false), raised(Raised::DeniedByUser));
+}
+
+#[test]
+fn a_second_use_waits_for_nobody() {
+    let mut bench = with_devices();
+    use_device(&mut bench, "mail", "cam", true);
+    let second = use_device(&mut bench, "mail", "gps", true);
+    assert_eq!(second, raised(Raised::CurrentlyRunning), "TRGD-32");
+    assert_eq!(use_device(&mut bench, "news", "gps", true), raised(Raised::Allowed));
+}
+
+#[test]
+fn phones_have_room_for_one_or_two() {
+    let phone = DeviceKind::Phone;
+    let small = 512 << 20;
+    let rows = [
+        (phone, Some(small - 1), 1),
+        (phone, Some(small), 1),
+        (phone, Some(small + 1), 2),
+        (phone, None, 2),
+        (DeviceKind::Pc, Some(small), 3),
+        (DeviceKind::Headless, Some(small), 3),
+    ];
+    for (kind, memory, room) in rows {
+        let ids = ["a", "b", "c"];
+        let mut bench = Bench::bare();
+        bench.profile(Profile {
+            kind,
+            memory: memory.map(Bytes),
+            ..Profile::default()
+        });
+        bench.install(ids.iter().map(|id| full_app(id)).collect());
+        let mut allowed = 0;
+        for id in ids {
+            let registration = request("use", Trigger::DeviceUse);
+            let app = app_id(id);
+            bench.ask(Request::Register { app, registration });
+            if use_device(&mut bench, id, "cam", true) == raised(Raised::Allowed) {
+                allowed += 1;
+            }
+        }
+        assert_eq!(allowed, room, "TRGD-30: {kind:?} {memory:?}");
+    }
+}
+
+#[test]
+fn a_device_has_to_be_there_and_to_stay() {
+    let mut bench = with_devices();
+    let there = |device: &str, present| Occurrence::Device {
+        device: subject(device),
+        present,
+    };
+    bench.occurs(there("cam", false));
+    assert_eq!(use_device(&mut bench, "mail", "cam", true), raised(Raised::DeniedBySystem));
+    assert_eq!(service(&mut bench, "mail", None, true), raised(Raised::DeniedBySystem));
+    bench.occurs(there("cam", true));
+    assert_eq!(use_device(&mut bench, "mail", "cam", true), raised(Raised::Allowed));
+    assert_eq!(service(&mut bench, "mail", None, true), raised(Raised::Allowed));
+    bench.occurs(there("gps", false));
+    assert_eq!(bench.cancels(), [], "another device");
+    bench.occurs(there("cam", false));
+    let asked: Vec<u64> = bench.cancels().iter().map(|(run, _)| *run).collect();
+    assert_eq!(asked, [1], "TRGD-31; servicing goes on (TRGD-36)");
+}
+
+#[test]
+fn a_device_that_left_is_away_over_a_restart() {
+    let mut bench = with_devices();
+    bench.occurs(Occurrence::Device {
+        device: subject("cam"),
+        present: false,
+    });
+    bench.restart(Vec::new());
+    assert_eq!(use_device(&mut bench, "mail", "cam", true), raised(Raised::DeniedBySystem));
+}
+
+#[test]
+fn a_use_has_ten_minutes_but_on_phones() {
+    for (kind, limited) in [
+        (DeviceKind::Pc, true),
+        (DeviceKind::Headless, true),
+        (DeviceKind::Phone, false),
+    ] {
+        let mut bench = Bench::full();
+        bench.profile(Profile {
+            kind,
+            ..Profile::default()
+        });
+        bench.register(request("use", Trigger::DeviceUse));
+        use_device(&mut bench, "mail", "cam", true);
+        bench.start(1);
+        bench.go(595 * SECOND - 1);
+        assert_eq!(bench.cancels(), [], "{kind:?}");
+        bench.go(1);
+        assert_eq!(bench.cancels().len(), usize::from(limited), "{kind:?}");
+        let killed = kills(&bench.go(5 * SECOND));
+        assert_eq!(killed.len(), usize::from(limited), "TRGD-31: {kind:?}");
+    }
+}
+
+#[test]
+fn a_use_does_io_every_five_seconds() {
+    let sample = |ios| Sample {
+        cpu_micros: 1_000_000,
+        network_bytes: 1,
+        device_ios: ios,
+    };
+    let mut bench = with_devices();
+    use_device(&mut bench, "mail", "cam", true);
+    service(&mut bench, "mail", None, true);
+    let both = |bench: &mut Bench, ios| {
+        for run in [RunId(1), RunId(2)] {
+            let sample = sample(ios);
+            bench.send(Event::RunSampled { run, sample });
+        }
+    };
+    bench.start(1);
+    bench.start(2);
+    bench.go(4_999);
+    both(&mut bench, 0);
+    assert_eq!(bench.cancels(), []);
+    both(&mut bench, 1);
+    bench.go(4_999);
+    both(&mut bench, 0);
+    assert_eq!(bench.cancels(), [], "it counts from the last one");
+    bench.go(2);
+    both(&mut bench, 0);
+    let asked: Vec<u64> = bench.cancels().iter().map(|(run, _)| *run).collect();
+    assert_eq!(asked, [1], "TRGD-31; servicing has no such rule (TRGD-36)");
+}
+
+#[test]
+fn the_exit_of_the_app_ends_its_use() {
+    let mut bench = with_devices();
+    bench.register(request("t", INTERNET));
+    bench.front(FrontState::Foreground);
+    use_device(&mut bench, "mail", "cam", true);
+    bench.internet(false);
+    bench.internet(true);
+    for state in [FrontState::Background, FrontState::Suspended] {
+        bench.front(state);
+        assert_eq!(bench.cancels(), [], "RUN-24");
+    }
+    bench.front(FrontState::None);
+    assert_eq!(bench.cancels(), [(1, CancelReason::Terminating)], "TRGD-31, RUN-24");
+}
+
+#[test]
+fn only_the_makers_app_services_on_a_pc() {
+    let yes = [Capability::DeviceServicing];
+    let no = [Capability::Device];
+    let rows = [
+        (yes, Signer::Maker, Raised::Allowed),
+        (yes, Signer::Operator, Raised::DeniedBySystem),
+        (yes, Signer::None, Raised::DeniedBySystem),
+        (no, Signer::Maker, Raised::DeniedBySystem),
+    ];
+    for (capabilities, signed_by, expected) in rows {
+        let mut bench = Bench::full();
+        bench.install(vec![App {
+            capabilities: capabilities.into(),
+            signed_by,
+            ..full_app("mail")
+        }]);
+        bench.register(request("service", Trigger::DeviceServicing));
+        let answer = service(&mut bench, "mail", None, true);
+        assert_eq!(answer, raised(expected), "TRGD-34: {capabilities:?} {signed_by:?}");
+    }
+    for (kind, expected) in [
+        (DeviceKind::Pc, "ok"),
+        (DeviceKind::Phone, "unsupported"),
+        (DeviceKind::Headless, "unsupported"),
+    ] {
+        let mut bench = Bench::full();
+        bench.profile(Profile {
+            kind,
+            ..Profile::default()
+        });
+        let answer = bench.try_register(request("service", Trigger::DeviceServicing));
+        assert_eq!(refusal(&answer), expected, "{kind:?}");
+    }
+}
+
+#[test]
+fn servicing_needs_a_charge_or_power() {
+    let rows = [
+        (false, 329, Raised::LowBattery),
+        (false, 330, Raised::LowBattery),
+        (false, 331, Raised::Allowed),
+        (true, 10, Raised::Allowed),
+    ];
+    for (power, tenths, expected) in rows {
+        let mut bench = with_devices();
+        bench.read(&[
+            Reading::ExternalPower(Level::Known(power)),
+            Reading::Battery(Level::Known(PerMille::new(tenths))),
+        ]);
+        let answer = service(&mut bench, "mail", None, true);
+        assert_eq!(answer, raised(expected), "TRGD-37: {power} {tenths}");
+    }
+}
+
+#[test]
+fn servicing_is_expected_to_take_less_than_half_an_hour() {
+    let limit = 30 * MINUTE;
+    let rows = [
+        (None, "ok"),
+        (Some(0), "ok"),
+        (Some(limit - 1), "ok"),
+        (Some(limit), "invalid-argument"),
+        (Some(limit + 1), "invalid-argument"),
+    ];
+    for (expected, answer) in rows {
+        let mut bench = with_devices();
+        let found = service(&mut bench, "mail", expected.map(Span::millis), true);
+        assert_eq!(refusal(&found), answer, "TRGD-37: {expected:?}");
+    }
+}
+
+#[test]
+fn servicing_is_consented_to_each_time_and_one_at_a_time() {
+    let mut bench = with_devices();
+    assert_eq!(service(&mut bench, "mail", None, true), raised(Raised::Allowed));
+    for app in ["mail", "news"] {
+        let answer = service(&mut bench, app, None, true);
+        assert_eq!(answer, raised(Raised::CurrentlyRunning), "TRGD-38: {app}");
+    }
+    bench.end(1, Exit::Status(0));
+    assert_eq!(bench.device.runs().count(), 0, "it never queues");
+    assert_eq!(service(&mut bench, "mail", None, false), raised(Raised::DeniedByUser));
+    assert_eq!(service(&mut bench, "mail", None, true), raised(Raised::Allowed));
+}
+
+#[test]
+fn servicing_has_half_an_hour() {
+    let mut bench = with_devices();
+    service(&mut bench, "mail", None, true);
+    bench.start(1);
+    bench.go(1_795 * SECOND - 1);
+    assert_eq!(bench.cancels(), []);
+    bench.go(1);
+    assert_eq!(bench.cancels(), [(1, CancelReason::ExecutionTimeExceeded)]);
+    assert_eq!(kills(&bench.go(5 * SECOND - 1)), [0; 0]);
+    assert_eq!(kills(&bench.go(1)), [1], "TRGD-37");
+}

@@ -1,0 +1,216 @@
+//! A push meets its app in the foreground first (PSH-09, PSH-10); priorities, retention and collapse keys (PSH-20, rule
+//! book 0a).
+
+use super::*;
+
+fn arrives(bench: &mut Bench, id: &str, change: impl FnOnce(&mut Push)) {
+    let mut push = Push {
+        id: push_id(id),
+        app: app_id("mail"),
+        payload: b"hello".to_vec(),
+        expires: bench.now.wall.after(Span::days(3)),
+        retention: Retention::Queue,
+        priority: Priority::Low,
+        collapse_key: None,
+    };
+    change(&mut push);
+    bench.send(Event::PushArrived(push));
+}
+
+fn answered(bench: &mut Bench, id: &str, handled: bool) {
+    let push = push_id(id);
+    bench.send(Event::PushAnswered { push, handled });
+}
+
+/// The pushes that run, one after the other.
+fn deliveries(bench: &mut Bench) -> Vec<String> {
+    let mut delivered = Vec::new();
+    loop {
+        let next = bench.device.runs().next().cloned();
+        let Some(run) = next else {
+            return delivered;
+        };
+        delivered.push(run.push.unwrap().as_str().to_owned());
+        bench.end(run.id.0, Exit::Status(0));
+    }
+}
+
+fn offered() -> Bench {
+    let mut bench = Bench::full();
+    bench.register(request("p", Trigger::Push));
+    bench.front(FrontState::Foreground);
+    bench.push("p1");
+    bench
+}
+
+#[test]
+fn the_app_in_the_foreground_is_asked_first() {
+    for (handled, runs) in [(true, 0), (false, 1)] {
+        let mut bench = offered();
+        assert!(bench.effects.iter().any(|e| matches!(e, Effect::OfferPush(_))));
+        assert_eq!(bench.device.runs().count(), 0);
+        answered(&mut bench, "p1", handled);
+        assert_eq!(bench.device.runs().count(), runs, "PSH-10");
+        let shown = bench.hops().contains(&("p1".to_owned(), Hop::ShownToApp));
+        assert_eq!(shown, handled);
+        answered(&mut bench, "p1", handled);
+        assert_eq!(bench.device.runs().count(), runs, "an answer counts once");
+    }
+}
+
+#[test]
+fn an_app_that_does_not_answer_has_five_seconds() {
+    let mut bench = offered();
+    bench.go(4_999);
+    assert_eq!(bench.device.runs().count(), 0);
+    bench.go(1);
+    assert_eq!(bench.device.runs().count(), 1, "by default the task runs (PSH-10)");
+    answered(&mut bench, "p1", true);
+    assert_eq!(bench.device.runs().count(), 1, "too late");
+}
+
+#[test]
+fn an_offer_outlives_neither_restart_nor_time_to_live() {
+    let mut bench = offered();
+    bench.device = bench.restored();
+    bench.boot("boot-1");
+    bench.send(Event::RunsHeld { runs: Vec::new() });
+    bench.read(&[Reading::ExternalPower(Level::Known(true))]);
+    bench.go(10 * SECOND);
+    assert_eq!(bench.starts("mail", "p").len(), 1, "its tasks get it");
+}
+
+#[test]
+fn no_task_and_an_app_that_runs() {
+    let rows = [
+        (FrontState::Foreground, true),
+        (FrontState::Background, true),
+        (FrontState::None, false),
+    ];
+    for (state, shown) in rows {
+        let mut bench = Bench::full();
+        bench.front(state);
+        bench.push("p1");
+        let expected = if shown {
+            PushFate::ShownToApp
+        } else {
+            PushFate::Dropped(DropReason::NoHandler)
+        };
+        assert_eq!(bench.fates("p1"), [expected], "PSH-09, PSH-11: {state:?}");
+    }
+}
+
+/// PSH-20's table: who is delivered at once.
+#[test]
+fn priority_screen_power_and_exemption() {
+    use Priority::{High, Low, Medium, VeryLow};
+    let all = [true; 4];
+    let none = [false; 4];
+    // (screen on, external power, saver on, exempt), then high, medium, low, very low.
+    let rows = [
+        ((true, true, false, false), all),
+        ((true, false, false, false), all),
+        ((false, true, false, false), all),
+        ((false, false, false, false), [true, false, false, false]),
+        ((false, false, false, true), [true, true, true, false]),
+        ((false, false, true, false), none),
+        ((false, false, true, true), [true, true, true, false]),
+        ((true, false, true, true), [true, true, true, false]),
+        ((true, false, true, false), none),
+        ((false, true, true, false), all),
+    ];
+    for ((screen, power, saver, exempt), expected) in rows {
+        for (priority, delivered) in [High, Medium, Low, VeryLow].into_iter().zip(expected) {
+            let mut bench = Bench::full();
+            bench.register(request("p", Trigger::Push));
+            if exempt {
+                let choice = Some(AccessChoice::Always);
+                bench.ask(Request::SetAccess {
+                    app: app_id("mail"),
+                    choice,
+                });
+            }
+            bench.read(&[
+                Reading::ScreenOn(Level::Known(screen)),
+                Reading::ExternalPower(Level::Known(power)),
+                Reading::Battery(Level::Known(PerMille::percent(10))),
+                Reading::BatterySaver(Level::Known(saver)),
+                Reading::SaverManual(Level::Known(false)),
+            ]);
+            arrives(&mut bench, "p1", |push| push.priority = priority);
+            let found = bench.device.runs().count() == 1;
+            let case = format!("screen {screen} power {power} saver {saver} exempt {exempt}");
+            assert_eq!(found, delivered, "PSH-20: {priority:?}, {case}");
+            // What was held comes when power does.
+            bench.read(&[Reading::ExternalPower(Level::Known(true))]);
+            assert_eq!(bench.starts("mail", "p").len(), 1, "{priority:?}, {case}");
+        }
+    }
+}
+
+#[test]
+fn what_is_held_back_is_retained_as_asked() {
+    use Retention::{Latest, None as Nothing, Queue};
+    let rows: [(&[Retention], &[&str]); 6] = [
+        (&[Queue, Queue, Queue], &["p0", "p1", "p2"]),
+        (&[Nothing, Nothing], &[]),
+        (&[Latest, Latest, Latest], &["p2"]),
+        (&[Queue, Nothing, Latest], &["p0", "p2"]),
+        (&[Latest, Queue, Latest], &["p1", "p2"]),
+        (&[Latest, Nothing], &["p0"]),
+    ];
+    for (retentions, expected) in rows {
+        let mut bench = Bench::full();
+        bench.register(request("p", Trigger::Push));
+        bench.saver(true);
+        for (n, retention) in retentions.iter().enumerate() {
+            arrives(&mut bench, &format!("p{n}"), |push| push.retention = *retention);
+        }
+        bench.saver(false);
+        let delivered = deliveries(&mut bench);
+        assert_eq!(delivered, expected, "rule book 0a: {retentions:?}");
+    }
+}
+
+#[test]
+fn a_collapse_key_replaces_what_is_undelivered() {
+    let key = |text: &str| Some(Box::<str>::from(text));
+    let mut bench = Bench::full();
+    bench.register(request("p", Trigger::Push));
+    bench.saver(true);
+    arrives(&mut bench, "p0", |push| push.collapse_key = key("a"));
+    arrives(&mut bench, "p1", |push| push.collapse_key = key("b"));
+    arrives(&mut bench, "p2", |push| push.collapse_key = key("a"));
+    arrives(&mut bench, "p3", |_| {});
+    assert_eq!(bench.fates("p0"), [PushFate::Queued, PushFate::Collapsed]);
+    bench.saver(false);
+    let delivered = deliveries(&mut bench);
+    assert_eq!(delivered, ["p1", "p2", "p3"], "at the end of the queue");
+}
+
+#[test]
+fn a_push_under_way_is_not_replaced() {
+    let mut bench = Bench::full();
+    bench.register(request("p", Trigger::Push));
+    let key = || Some(Box::<str>::from("a"));
+    arrives(&mut bench, "p0", |push| push.collapse_key = key());
+    arrives(&mut bench, "p1", |push| push.collapse_key = key());
+    bench.end(1, Exit::Status(0));
+    bench.end(2, Exit::Status(0));
+    assert_eq!(bench.starts("mail", "p").len(), 2);
+}
+
+#[test]
+fn sixty_four_pushes_wait_and_the_next_is_refused() {
+    let mut bench = Bench::full();
+    bench.register(request("p", Trigger::Push));
+    bench.saver(true);
+    for n in 0..64 {
+        bench.push(&format!("p{n}"));
+    }
+    assert_eq!(bench.device.push_credit(&app_id("mail")), 0);
+    bench.push("p64");
+    let full = PushFate::Dropped(DropReason::QueueFull);
+    assert_eq!(bench.fates("p64"), [full], "rule book 0a");
+    assert_eq!(bench.fates("p0"), [PushFate::Queued], "the oldest is never dropped");
+}

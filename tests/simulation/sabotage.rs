@@ -1,0 +1,71 @@
+//! The simulation can fail: a machine with one decision broken on purpose is found out, its life shrunk to a few steps, and the
+//! scenario that is written of it can be read.
+
+use std::path::Path;
+
+use lull_policy::Broken;
+use lull_testkit::Scenario;
+
+use crate::fleet;
+use crate::report;
+use crate::world::Options;
+
+/// Device-weeks within which a broken decision is found.
+const WITHIN: u64 = 400;
+
+/// What is left of a life at most.
+const STEPS: usize = 40;
+
+fn is_found(broken: Broken) {
+    let options = Options {
+        broken: Some(broken),
+        ..Options::default()
+    };
+    let fleet = fleet::run(1, WITHIN, options);
+    let (seed, breach) = fleet
+        .breaches
+        .first()
+        .unwrap_or_else(|| panic!("{broken:?} was not found in {} device-weeks", fleet.weeks));
+    let options = fleet::options_of(*seed, options);
+    let written = report::write_down(*seed, breach, options);
+    let left = written.shrunk.plan.steps.len();
+    assert!(
+        left <= STEPS,
+        "{broken:?}: {left} steps are left:\n{}",
+        written.scenario
+    );
+    let scenario = Scenario::read(Path::new(&written.file), &written.scenario);
+    if let Err(error) = scenario {
+        panic!("{broken:?}: {error}\n{}", written.scenario);
+    }
+}
+
+macro_rules! found {
+    ($($name:ident: $broken:ident,)*) => {
+        $(
+            #[test]
+            fn $name() {
+                is_found(Broken::$broken);
+            }
+        )*
+    };
+}
+
+found! {
+    a_duplicate_that_runs: DuplicateRuns,
+    a_loss_that_is_ignored: LossIgnored,
+    a_saver_that_never_cancels: SaverNeverCancels,
+    an_exemption_that_is_ignored: ExemptionIgnored,
+    a_one_shot_that_is_never_spent: OneShotNeverSpent,
+    a_time_class_for_all: OneTimeClass,
+    an_agent_that_is_asked: ScheduledGetsGrace,
+    a_time_out_that_is_a_crash: TimeOutIsACrash,
+    a_memory_exit_that_is_no_crash: MemoryIsNoCrash,
+    an_abort_that_keeps_its_schedule: AbortKeepsSchedule,
+    a_renewal_that_nobody_chose: RenewalNeedsNoChoice,
+    nothing_that_expires: NothingExpires,
+    a_stretch_that_is_not_counted: StretchNotCounted,
+    standby_that_keeps_the_network: StandbyKeepsNetwork,
+    a_grant_that_is_never_stale: GrantNeverStale,
+    a_debugger_that_is_ignored: DebuggerIgnored,
+}
