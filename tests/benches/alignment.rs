@@ -6,7 +6,6 @@
 //! `cargo bench -p lull-tests --bench alignment`.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
@@ -187,9 +186,7 @@ fn scenario(plan: &Plan, powered: bool) -> String {
 }
 
 fn app(text: &mut String, id: &str, kind: &str) {
-    // Writing into a text cannot fail.
-    drop(write!(
-        text,
+    text.push_str(&format!(
         "\n[[app]]\nid = \"{id}\"\naccess = \"allowed\"\nfront = \"foreground\"\n\n  [[app.agent]]\n  entry_point = \"work\"\n  \
          types = [\"{kind}\"]\n"
     ));

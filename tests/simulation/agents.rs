@@ -24,6 +24,10 @@ pub(crate) enum Ends {
 
 /// How a run goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "vices are independent of each other"
+)]
 pub(crate) struct Behaviour {
     /// How long; absent = for ever.
     pub(crate) takes: Option<u64>,

@@ -5,9 +5,7 @@ mod days;
 mod faults;
 mod traffic;
 
-use lull_policy::{
-    Bytes, DeviceKind, Policy, Profile, QuotaProfile, Readings, Span,
-};
+use lull_policy::{Bytes, DeviceKind, Policy, Profile, QuotaProfile, Readings, Span};
 
 use crate::plan::{Kind, Plan, Planned, Step, WEEK};
 use crate::random::Random;
@@ -81,7 +79,11 @@ pub(crate) fn plan(seed: u64) -> Plan {
         apps,
         steps: drawing.steps,
         prompt: steady && drawing.random.percent(70),
-        commit: if steady { 0 } else { drawing.random.between(0, 40) },
+        commit: if steady {
+            0
+        } else {
+            drawing.random.between(0, 40)
+        },
     }
 }
 

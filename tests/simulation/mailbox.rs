@@ -137,7 +137,11 @@ impl Coordinator {
         let now = fleet::Wall::from_millis(wall);
         let mut sent = Vec::new();
         loop {
-            let rows: Vec<&Waiting> = self.open.iter().map(|row| &self.rows[*row].waiting).collect();
+            let rows: Vec<&Waiting> = self
+                .open
+                .iter()
+                .map(|row| &self.rows[*row].waiting)
+                .collect();
             let plan = self.outbox.plan(rows, now);
             self.leave(&plan.expire, Place::Expired);
             for place in &plan.send {
@@ -169,7 +173,8 @@ impl Coordinator {
             if let Some(row) = self.of(*place) {
                 self.open.remove(&row);
                 self.rows[row].place = to;
-                self.mailbox.release(self.rows[row].push.payload.len() as u64);
+                self.mailbox
+                    .release(self.rows[row].push.payload.len() as u64);
             }
         }
     }

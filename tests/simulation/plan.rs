@@ -173,6 +173,17 @@ pub(crate) struct PlannedPush {
     pub(crate) collapse_key: Option<&'static str>,
 }
 
+impl Kind {
+    /// In one word.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Quiet => "quiet",
+            Self::Busy => "busy",
+            Self::Faulty => "faulty",
+        }
+    }
+}
+
 impl Plan {
     /// Weeks, of which the last may be cut short.
     pub(crate) const fn weeks(&self) -> u64 {

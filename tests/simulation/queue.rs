@@ -38,7 +38,10 @@ pub(crate) enum Due {
     /// It is up again.
     Up,
     /// An app in the foreground answers to a push.
-    Answers { push: lull_policy::PushId, handled: bool },
+    Answers {
+        push: lull_policy::PushId,
+        handled: bool,
+    },
 }
 
 #[derive(Debug)]

@@ -65,7 +65,10 @@ pub(crate) const fn missing(condition: Condition) -> WaitReason {
 
 /// RES-09, AMB-34: enabled, on battery, below the level, all of it known.
 pub(crate) fn saver_acts(seen: &Readings, policy: &Policy) -> bool {
-    let below = seen.battery.value().is_some_and(|charge| charge < policy.saver_level);
+    let below = seen
+        .battery
+        .value()
+        .is_some_and(|charge| charge < policy.saver_level);
     known(seen.battery_saver) == Some(true) && known(seen.external_power) == Some(false) && below
 }
 
@@ -76,7 +79,12 @@ pub(crate) fn saver_holds_periodic(seen: &Readings, policy: &Policy) -> bool {
 }
 
 /// PSH-20, the table of the rule book: is the push held back?
-pub(crate) fn push_held(seen: &Readings, policy: &Policy, priority: Priority, exempt: bool) -> bool {
+pub(crate) fn push_held(
+    seen: &Readings,
+    policy: &Policy,
+    priority: Priority,
+    exempt: bool,
+) -> bool {
     let dark = known(seen.screen_on) == Some(false) && known(seen.external_power) == Some(false);
     match (saver_acts(seen, policy), dark, priority) {
         (true, _, Priority::VeryLow) | (false, true, Priority::VeryLow) => true,
@@ -185,7 +193,10 @@ pub(crate) fn declared(app: &App, registration: &lull_policy::Registration) -> b
         | Trigger::Bus { .. }
         | Trigger::Reserved { .. } => &[TaskType::General],
     };
-    let agent = app.agents.iter().find(|agent| agent.entry_point == *entry_point);
+    let agent = app
+        .agents
+        .iter()
+        .find(|agent| agent.entry_point == *entry_point);
     agent.is_some_and(|agent| types.iter().any(|wanted| agent.types.contains(wanted)))
 }
 
@@ -233,7 +244,9 @@ pub(crate) fn cap(
         return None;
     }
     let scheduled = matches!(kind, TriggerKind::Periodic | TriggerKind::ResourceIntensive);
-    let small = profile.memory.is_some_and(|memory| memory.0 < 1_000_000_000);
+    let small = profile
+        .memory
+        .is_some_and(|memory| memory.0 < 1_000_000_000);
     let class = match (scheduled, small) {
         (true, true) => Some(policy.agent_memory_low),
         (true, false) => Some(policy.agent_memory),
@@ -245,6 +258,10 @@ pub(crate) fn cap(
 
 /// What a checker knows of a run that ends.
 #[derive(Debug, Clone, Copy, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "all of them can be true of one run"
+)]
 pub(crate) struct Past {
     /// It follows the rules of scheduled agents.
     pub(crate) scheduled: bool,
@@ -260,7 +277,13 @@ pub(crate) struct Past {
 
 /// Section 4e and AMB-13: how the end of a run is recorded. Absent where the rule book leaves a choice.
 pub(crate) fn outcome(past: Past, exit: &Exit) -> Option<Outcome> {
-    let said = past.said.map(|done| if done { Outcome::Completed } else { Outcome::Aborted });
+    let said = past.said.map(|done| {
+        if done {
+            Outcome::Completed
+        } else {
+            Outcome::Aborted
+        }
+    });
     let by_itself = match exit {
         Exit::LaunchFailed { .. } => return Some(Outcome::NotStarted),
         Exit::Lost => return Some(said.unwrap_or(Outcome::Lost)),

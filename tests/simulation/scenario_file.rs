@@ -24,13 +24,25 @@ pub(crate) fn write(plan: &Plan, breach: &Breach) -> String {
         file.push_str(&text);
         file.push('\n');
     };
-    line(format!("# Found by the simulation in the life of seed {}.", plan.seed));
-    line(format!("# {}: {}", breach.rule, breach.found.replace('\n', " ")));
+    line(format!(
+        "# Found by the simulation in the {} life of seed {}.",
+        plan.kind.word(),
+        plan.seed
+    ));
+    line(format!(
+        "# {}: {}",
+        breach.rule,
+        breach.found.replace('\n', " ")
+    ));
     if plan.commit > 0 || !plan.prompt {
         line(format!(
             "# There, a commit took {} ms and watchers reported {}.",
             plan.commit,
-            if plan.prompt { "at once" } else { "within seconds" }
+            if plan.prompt {
+                "at once"
+            } else {
+                "within seconds"
+            }
         ));
     }
     line(format!("name   = \"seed {}\"", plan.seed));
@@ -108,7 +120,11 @@ fn figures(policy: &Policy, from: &Policy) -> Vec<String> {
     };
     let (now, was) = (policy, from);
     let millis = |span: lull_policy::Span| duration(span.as_millis());
-    differs("task_time", now.task_time == was.task_time, millis(now.task_time));
+    differs(
+        "task_time",
+        now.task_time == was.task_time,
+        millis(now.task_time),
+    );
     let grace = now.cancel_grace;
     differs("cancel_grace", grace == was.cancel_grace, millis(grace));
     if let Some(cap) = now.task_memory {
@@ -117,9 +133,17 @@ fn figures(policy: &Policy, from: &Policy) -> Vec<String> {
     let queue = now.push_queue;
     differs("push_queue", queue == was.push_queue, queue.to_string());
     let attempts = now.push_attempts;
-    differs("push_attempts", attempts == was.push_attempts, attempts.to_string());
+    differs(
+        "push_attempts",
+        attempts == was.push_attempts,
+        attempts.to_string(),
+    );
     let crashes = now.crash_limit;
-    differs("crash_limit", crashes == was.crash_limit, crashes.to_string());
+    differs(
+        "crash_limit",
+        crashes == was.crash_limit,
+        crashes.to_string(),
+    );
     let ends = now.periodic_ends_on_saver;
     differs(
         "periodic_ends_on_saver",
@@ -130,7 +154,11 @@ fn figures(policy: &Policy, from: &Policy) -> Vec<String> {
         QuotaProfile::PerActivation => "\"per-activation\"",
         QuotaProfile::Windows8 => "\"windows8\"",
     };
-    differs("quota_profile", now.quota_profile == was.quota_profile, quota.to_owned());
+    differs(
+        "quota_profile",
+        now.quota_profile == was.quota_profile,
+        quota.to_owned(),
+    );
     differs(
         "apps_in_background",
         now.apps_in_background == was.apps_in_background,
@@ -151,7 +179,10 @@ fn all_readings(readings: &Readings) -> Vec<String> {
 
 fn app(planned: &PlannedApp) -> String {
     let app = &planned.app;
-    let mut text = format!("\n[[app]]\nid = \"{}\"\nversion = \"{}\"\n", app.id, app.version);
+    let mut text = format!(
+        "\n[[app]]\nid = \"{}\"\nversion = \"{}\"\n",
+        app.id, app.version
+    );
     let special: Vec<String> = app
         .capabilities
         .iter()

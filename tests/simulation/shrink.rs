@@ -130,11 +130,18 @@ impl Search {
 
     /// Runs that simply succeed, one task after the other.
     fn behave(&mut self, app: usize) {
-        let tasks = self.best.apps.get(app).map(|planned| planned.behaviours.keys());
+        let tasks = self
+            .best
+            .apps
+            .get(app)
+            .map(|planned| planned.behaviours.keys());
         let tasks: Vec<_> = tasks.into_iter().flatten().cloned().collect();
         for task in tasks {
             let mut plan = self.best.clone();
-            let runs = plan.apps.get_mut(app).and_then(|p| p.behaviours.get_mut(&task));
+            let runs = plan
+                .apps
+                .get_mut(app)
+                .and_then(|p| p.behaviours.get_mut(&task));
             if let Some(runs) = runs
                 && *runs != [Behaviour::default()]
             {

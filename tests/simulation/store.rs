@@ -115,8 +115,11 @@ impl Store {
 
     /// All changes so far, durable or not: what the machine's state has to be.
     pub(crate) fn folded(&self) -> Vec<Record> {
-        let mut all: BTreeMap<&Key, &Record> = 
-            self.durable.iter().map(|(key, record)| (key, &**record)).collect();
+        let mut all: BTreeMap<&Key, &Record> = self
+            .durable
+            .iter()
+            .map(|(key, record)| (key, &**record))
+            .collect();
         let later = self.in_flight.iter().map(|(changes, _)| changes);
         for changes in later.chain([&self.gathering]) {
             for (key, record) in changes {

@@ -46,7 +46,7 @@ impl Trace {
         self.say(&effects);
         if let Some(turn) = self.story.as_mut().and_then(VecDeque::back_mut) {
             for effect in effects {
-                turn.push_str(&format!("\n    {effect:?}"));
+                write!(turn, "\n    {effect:?}").expect("text takes text");
             }
         }
     }

@@ -28,19 +28,7 @@ pub fn files(ending: &str) -> Result<Vec<PathBuf>> {
 
 /// The names of all crates that `package` is built from, itself included, without what only its tests use.
 pub fn dependencies(package: &str) -> Result<Vec<String>> {
-    let tree = output(Command::new("cargo").args([
-        "tree",
-        "--offline",
-        "--locked",
-        "--edges",
-        "normal,build",
-        "--prefix",
-        "none",
-        "--format",
-        "{p}",
-        "--package",
-        package,
-    ]))?;
+    let tree = tree(package, "normal,build")?;
     let names = tree
         .lines()
         .filter_map(|line| line.split_whitespace().next());
@@ -48,6 +36,35 @@ pub fn dependencies(package: &str) -> Result<Vec<String>> {
     names.sort();
     names.dedup();
     Ok(names)
+}
+
+/// The features with which `package` and all that it is built from are built, each as `crate/feature`.
+pub fn features(package: &str) -> Result<Vec<String>> {
+    let tree = tree(package, "normal,build,features")?;
+    let named = tree.lines().filter_map(|line| {
+        let (name, feature) = line.split_once(" feature ")?;
+        Some(format!("{name}/{}", feature.split('"').nth(1)?))
+    });
+    let mut features: Vec<String> = named.collect();
+    features.sort();
+    features.dedup();
+    Ok(features)
+}
+
+fn tree(package: &str, edges: &str) -> Result<String> {
+    output(Command::new("cargo").args([
+        "tree",
+        "--offline",
+        "--locked",
+        "--edges",
+        edges,
+        "--prefix",
+        "none",
+        "--format",
+        "{p}",
+        "--package",
+        package,
+    ]))
 }
 
 fn output(command: &mut Command) -> Result<String> {

@@ -32,7 +32,10 @@ fn every_required_rule_stands_in_the_list_once() -> Result<()> {
     let ids: BTreeSet<&str> = requirements.iter().map(|one| one.id.as_str()).collect();
     assert_eq!(ids.len(), requirements.len(), "an id stands there twice");
     assert_eq!(ids.len(), REQUIRED);
-    let odd: Vec<String> = requirements.iter().filter_map(Requirement::oddity).collect();
+    let odd: Vec<String> = requirements
+        .iter()
+        .filter_map(Requirement::oddity)
+        .collect();
     assert_none(&odd);
     Ok(())
 }
@@ -79,7 +82,9 @@ fn every_property_names_a_test() -> Result<()> {
         sources += &std::fs::read_to_string(root().join(file))?;
     }
     let exists = |test: &String| sources.contains(&format!("fn {test}("));
-    let properties = requirements.iter().filter(|one| one.proof == Proof::Property);
+    let properties = requirements
+        .iter()
+        .filter(|one| one.proof == Proof::Property);
     let problems: Vec<String> = properties
         .flat_map(|one| one.by.iter().map(move |test| (&one.id, test)))
         .filter(|(_, test)| !exists(test))
@@ -93,7 +98,9 @@ fn every_property_names_a_test() -> Result<()> {
 fn what_a_scenario_proves_it_misses_when_it_is_broken() -> Result<()> {
     let requirements = list()?;
     let scenarios = Scenarios::read()?;
-    let proved = requirements.iter().filter(|one| one.proof == Proof::Scenario);
+    let proved = requirements
+        .iter()
+        .filter(|one| one.proof == Proof::Scenario);
     let verdicts = in_threads(proved, |one| scenarios.notices(one));
     let mut problems = Vec::new();
     for verdict in verdicts {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
-use lull_tests::workspace::{dependencies, files, root};
+use lull_tests::workspace::{dependencies, features, files, root};
 
 /// All that the policy crates may be built from: data types, derive macros, error texts.
 const PURE: [&str; 12] = [
@@ -68,6 +68,25 @@ fn dependencies_point_inwards_only() -> Result<()> {
             .collect();
         assert!(found.is_empty(), "{package} depends on {found:?}");
     }
+    Ok(())
+}
+
+#[test]
+fn nothing_that_is_released_can_be_broken_on_purpose() -> Result<()> {
+    let sabotage = |feature: &String| feature.ends_with("/sabotage");
+    for package in [
+        "lull",
+        "lull-node",
+        "lull-coordinator",
+        "lull-launcher",
+        "lull-agent",
+        "lull-testkit",
+    ] {
+        let found: Vec<_> = features(package)?.into_iter().filter(sabotage).collect();
+        assert!(found.is_empty(), "{package} is built with {found:?}");
+    }
+    // What is looked for can be found.
+    assert!(features("lull-tests")?.iter().any(sabotage));
     Ok(())
 }
 

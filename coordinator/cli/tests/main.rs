@@ -62,6 +62,7 @@ fn a_daemon_that_is_not_there_is_status_4_and_named() {
         &["apps"],
         &["tasks"],
         &["runs"],
+        &["recording"],
         &["why", "photos"],
     ] {
         let arguments = [&["--state", folder], verb].concat();
@@ -194,4 +195,114 @@ fn a_file_that_cannot_be_used_is_status_2_and_nothing_is_printed() {
         "{err}"
     );
     assert!(err.contains("absent.toml"), "{err}");
+}
+
+/// Two days of the device, as its node would have recorded them; Battery Saver acts for half a day.
+const DEVICE: &str = r#"
+name = "0190a4c2-7f5e-7c3a-9d1b-3f2e8a6b4c5d"
+start = "2026-03-02T08:00:00Z"
+length = "2d"
+[[app]]
+id = "mail"
+access = "allowed"
+front = "foreground"
+[[app.agent]]
+entry_point = "sync"
+types = ["timer"]
+[[app.agent]]
+entry_point = "upkeep"
+types = ["scheduled"]
+[[step]]
+at = "0s"
+app = "mail"
+call = "register"
+args = { name = "sync", entry_point = "sync", trigger = { timer = { minutes = 15 } } }
+[[step]]
+at = "0s"
+app = "mail"
+call = "add-scheduled"
+args = { kind = "periodic", description = "keeps the mail tidy" }
+[[step]]
+at = "6h"
+device = "restart"
+[[step]]
+at = "8h"
+set = { external_power = false, battery = 15, battery_saver = true }
+[[step]]
+at = "20h"
+set = { external_power = true, battery_saver = false }
+"#;
+
+fn recording(folder: &tempfile::TempDir, name: &str) -> String {
+    let scenario = lull_testkit::Scenario::read(std::path::Path::new(name), DEVICE);
+    let scenario = scenario.unwrap_or_else(|error| panic!("{error}"));
+    self::scenario(folder, name, &scenario.record())
+}
+
+#[test]
+fn a_recording_is_replayed_as_a_timeline_for_programs_and_for_people() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = recording(&folder, "device.jsonl");
+    let (status, out, err) = lull(&["replay", &file]);
+    assert_eq!((status, err.as_str()), (0, ""));
+    for line in out.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).expect("a JSON object");
+        assert!(line["t"].is_number() && line["at"].is_string() && line["event"].is_string());
+    }
+    let (status, short, _) = lull(&["replay", &file, "--until", "7h"]);
+    assert!(status == 0 && out.starts_with(&short) && short.len() < out.len());
+    let (status, one, _) = lull(&["replay", &file, "--task", "mail/periodic"]);
+    assert_eq!(status, 0);
+    assert!(!one.contains("\"sync\"") && one.contains("\"periodic\""));
+    let (status, table, _) = lull(&["replay", &file, "--table", "--until", "46m"]);
+    assert_eq!(status, 0);
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn another_policy_is_compared_by_task() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = recording(&folder, "device.jsonl");
+    let policy = "[policy]\nperiodic_interval = \"2h\"\nsaver_level = 10\n";
+    let policy = scenario(&folder, "new.toml", policy);
+    let (status, out, err) = lull(&["what-if", "--policy", &policy, &file]);
+    assert_eq!((status, err.as_str()), (0, ""));
+    assert!(out.lines().all(|line| line.chars().count() <= 80), "{out}");
+    insta::assert_snapshot!(out);
+    let (_, json, _) = lull(&["what-if", "--policy", &policy, &file, &file, "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(
+        (&json["recordings"], &json["gain"], &json["lose"]),
+        (&2.into(), &1.into(), &1.into())
+    );
+    let deny = scenario(&folder, "deny.toml", "denied_apps = [\"mail\"]\n");
+    let (status, out, _) = lull(&["what-if", "--policy", &deny, &file]);
+    assert_eq!(status, 0);
+    insta::assert_snapshot!(out);
+}
+
+#[test]
+fn a_recording_or_policy_that_cannot_be_used_is_status_2_and_nothing_is_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = recording(&folder, "good.jsonl");
+    let text = std::fs::read_to_string(&good).unwrap();
+    let newer = text.replacen("\"lull-recording\":1", "\"lull-recording\":9", 1);
+    let newer = scenario(&folder, "newer.jsonl", &newer);
+    let cut = scenario(&folder, "cut.jsonl", &text[..text.len() - 30]);
+    let policy = scenario(&folder, "new.toml", "crash_limt = 3\n");
+    let (status, out, err) = lull(&["replay", &good, &newer, &cut]);
+    assert_eq!((status, out.as_str()), (2, ""), "{err}");
+    assert!(
+        err.contains("newer.jsonl:1: ") && err.contains("format version 9"),
+        "{err}"
+    );
+    let last = format!("cut.jsonl:{}: ", text.lines().count());
+    assert!(err.contains(&last) && err.contains("cut off"), "{err}");
+    let (status, out, err) = lull(&["what-if", "--policy", &policy, &good, &cut]);
+    assert_eq!((status, out.as_str()), (2, ""), "{err}");
+    assert!(
+        err.contains("new.toml:1:1") && err.contains("crash_limit"),
+        "{err}"
+    );
+    assert!(err.contains(&last), "{err}");
 }

@@ -6,8 +6,8 @@
 
 use crate::turn::Turn;
 use crate::{
-    BootId, Broken, DropReason, Effect, Elapsed, Exit, Key, RegistrationId, RunId, Span, Trigger, Usage,
-    bounds,
+    BootId, Broken, DropReason, Effect, Elapsed, Exit, Key, RegistrationId, RunId, Span, Trigger,
+    Usage, bounds,
 };
 
 impl Turn<'_> {
@@ -21,7 +21,12 @@ impl Turn<'_> {
         device.readings = crate::Readings::default();
         device.history = crate::readings::History::default();
         device.network_settles = None;
-        device.offers.clear();
+        let until = self.now.elapsed.after(device.policy.push_offer_time);
+        device.offers = device
+            .index
+            .unheld(&device.pushes)
+            .map(|push| (push, until))
+            .collect();
         device.debugged.clear();
         device.idle.clear();
         device.closing = false;
@@ -147,7 +152,6 @@ impl Turn<'_> {
         for id in lost {
             self.lose(id);
         }
-        self.deliver_what_nobody_holds();
         self.freeze_what_was_frozen();
     }
 

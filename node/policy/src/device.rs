@@ -173,6 +173,7 @@ impl Device {
         let wall = [
             index.expiries.first().map(|(at, _)| *at),
             index.lives.first().map(|(at, _)| *at),
+            self.offered().map(|push| push.expires).min(),
         ];
         Deadline {
             running: index

@@ -396,6 +396,14 @@ impl Index {
         self.limits.first().copied()
     }
 
+    /// Pushes that wait nowhere and run nowhere: those offered to an app in the foreground.
+    pub(crate) fn unheld(&self, pushes: &BTreeMap<PushId, Push>) -> impl Iterator<Item = PushId> {
+        let unheld = pushes
+            .keys()
+            .filter(|push| !self.holders.contains_key(push));
+        unheld.cloned()
+    }
+
     /// Who still has something to do with a push.
     pub(crate) fn holders(&self, push: &PushId) -> Holders {
         self.holders.get(push).cloned().unwrap_or_default()

@@ -103,9 +103,12 @@ fn what_waits_has_a_waiting_verdict(device: &Device) -> Option<String> {
 
 /// RUN-23, AMB-11; several at once only where the manifest says so (RUN-07).
 fn one_run_per_registration(device: &Device) -> Option<String> {
+    // Without its manifest nobody can tell; such a run has been asked to end.
     let several = |run: &Run| {
-        let app = device.apps.get(&run.app);
-        let agent = app.and_then(|app| app.agent(run.entry_point.as_ref()?));
+        let Some(app) = device.apps.get(&run.app) else {
+            return true;
+        };
+        let agent = run.entry_point.as_ref().and_then(|entry| app.agent(entry));
         agent.is_some_and(|agent| agent.multiple_instances)
     };
     let runs = device.runs().filter(|run| !several(run));

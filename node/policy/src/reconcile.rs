@@ -26,63 +26,59 @@ impl Turn<'_> {
             self.valid(app, request)?;
         }
         let standing = self.ungrouped(app);
+        let all: Vec<RegistrationId> = standing.iter().map(|(id, _)| *id).collect();
+        let spent = self.fits(app, &desired, &all)?;
         let mut done = Reconciled::default();
         let wanted: BTreeSet<TaskName> = desired.iter().map(|one| one.name.clone()).collect();
-        let unwanted: Vec<(RegistrationId, TaskName)> = standing
-            .iter()
-            .filter(|(_, name)| !wanted.contains(name))
-            .cloned()
-            .collect();
-        let replaced: Vec<RegistrationId> = standing.iter().map(|(id, _)| *id).collect();
-        for request in &desired {
-            self.once_only(app, &request.trigger, &replaced)?;
-        }
-        for (id, name) in unwanted {
-            if self.device.broken(Broken::ReconcileOnlyAdds) {
-                continue;
+        let (kept, made): (Vec<_>, Vec<_>) = desired
+            .into_iter()
+            .partition(|request| self.stands_as(&standing, request));
+        done.kept = kept.into_iter().map(|request| request.name).collect();
+        for (id, name) in &standing {
+            if !wanted.contains(name) {
+                done.unregistered.push(name.clone());
             }
-            self.remove_registration(id, DropReason::Unregistered);
-            done.unregistered.push(name);
+            let stays = done.kept.contains(name)
+                || !wanted.contains(name) && self.device.broken(Broken::ReconcileOnlyAdds);
+            if !stays {
+                self.remove_registration(*id, DropReason::Unregistered);
+            }
         }
         done.unregistered.dedup();
-        for request in desired {
-            self.reconcile_one(app, request, &standing, &mut done)?;
+        for id in spent {
+            self.remove_registration(id, DropReason::Unregistered);
+        }
+        for request in made {
+            let stood = standing.iter().any(|(_, name)| *name == request.name);
+            let list = if stood {
+                &mut done.replaced
+            } else {
+                &mut done.registered
+            };
+            list.push(request.name.clone());
+            // What stands among the ungrouped is ungrouped; the other flags say nothing here.
+            let registration = self.registration(
+                app,
+                RegistrationRequest {
+                    group: None,
+                    ..request
+                },
+            );
+            self.insert(registration);
         }
         Ok(Answer::Reconciled(done))
     }
 
-    fn reconcile_one(
-        &mut self,
-        app: &AppId,
-        request: RegistrationRequest,
+    /// Whether exactly one registration of the name stands, and is what is asked for.
+    fn stands_as(
+        &self,
         standing: &[(RegistrationId, TaskName)],
-        done: &mut Reconciled,
-    ) -> Result<(), Refusal> {
-        let name = request.name.clone();
-        let mut named = standing.iter().filter(|(_, other)| *other == name);
-        let first = named.next().map(|(id, _)| *id);
-        let equal = first
-            .and_then(|id| self.device.registrations.get(&id))
-            .is_some_and(|registration| equals(registration, &request));
-        if equal && named.next().is_none() {
-            done.kept.push(name);
-            return Ok(());
-        }
-        let list = if first.is_some() {
-            &mut done.replaced
-        } else {
-            &mut done.registered
-        };
-        list.push(name);
-        self.make(
-            app,
-            RegistrationRequest {
-                replace: first.is_some(),
-                group: None,
-                ..request
-            },
-        )
-        .map(drop)
+        request: &RegistrationRequest,
+    ) -> bool {
+        let mut named = standing.iter().filter(|(_, name)| *name == request.name);
+        let only = named.next().filter(|_| named.next().is_none());
+        only.and_then(|(id, _)| self.device.registrations.get(id))
+            .is_some_and(|registration| equals(registration, request))
     }
 
     fn ungrouped(&self, app: &AppId) -> Vec<(RegistrationId, TaskName)> {

@@ -44,9 +44,7 @@ impl Turn<'_> {
         } else {
             Vec::new()
         };
-        self.once_only(app, &request.trigger, &named)?;
-        trigger::channel::slot(self.device, &request.trigger)?;
-        let spent = self.room(app, &named)?;
+        let spent = self.fits(app, std::slice::from_ref(&request), &named)?;
         let mut warnings = condition::contradictions(&sorted(&request));
         if request.dry_run && !self.device.broken(Broken::DryRunRegisters) {
             warnings.extend(self.double_name(app, &request, &named));
@@ -63,9 +61,7 @@ impl Turn<'_> {
         warnings.extend(self.double_name(app, &request, &[]));
         let registration = self.registration(app, request);
         let id = self.insert(registration);
-        if self.device.broken(Broken::PushesWaitForHandler) {
-            self.deliver_what_nobody_holds();
-        }
+        self.deliver_what_waited_for_a_handler();
         Ok(Answer::Registered { id, warnings })
     }
 
@@ -226,15 +222,33 @@ impl Turn<'_> {
             .collect()
     }
 
+    /// Whether all of these can stand at once, in place of those to be replaced: once-only triggers, hardware slots, the
+    /// bound. Answers which spent ones have to go.
+    pub(crate) fn fits(
+        &self,
+        app: &AppId,
+        desired: &[RegistrationRequest],
+        replaced: &[RegistrationId],
+    ) -> Result<Vec<RegistrationId>, Refusal> {
+        for (place, request) in desired.iter().enumerate() {
+            let before = desired.iter().take(place).map(|other| &other.trigger);
+            self.once_only(app, &request.trigger, before, replaced)?;
+        }
+        let triggers = desired.iter().map(|request| &request.trigger);
+        trigger::channel::slots(self.device, triggers, replaced)?;
+        self.room(app, desired.len(), replaced)
+    }
+
     /// Registrations that have to go to make room: spent ones, the oldest first.
     fn room(
         &self,
         app: &AppId,
+        further: usize,
         replaced: &[RegistrationId],
     ) -> Result<Vec<RegistrationId>, Refusal> {
         let mut standing = self.device.index.of_app(app);
         standing.retain(|id| !replaced.contains(id));
-        let surplus = (standing.len() + 1).saturating_sub(bounds::REGISTRATIONS_PER_APP);
+        let surplus = (standing.len() + further).saturating_sub(bounds::REGISTRATIONS_PER_APP);
         standing.retain(|id| {
             let spent = self.device.registrations.get(id).is_some_and(|r| r.spent);
             spent && self.device.index.run_of(*id).is_none()
@@ -267,7 +281,11 @@ impl Turn<'_> {
         ))
     }
 
-    fn registration(&mut self, app: &AppId, request: RegistrationRequest) -> Registration {
+    pub(crate) fn registration(
+        &mut self,
+        app: &AppId,
+        request: RegistrationRequest,
+    ) -> Registration {
         let conditions = sorted(&request);
         let mut registration = self.blank(app, request.name, request.entry_point, request.trigger);
         registration.due = trigger::timer::period(&registration.trigger)

@@ -54,7 +54,11 @@ fn bodies_and_output_are_not_recorded() {
         usage: Usage::default(),
         output: "a secret".to_owned(),
     };
-    assert!(!Entry::write_event(now(0), &ended).unwrap().contains("secret"));
+    assert!(
+        !Entry::write_event(now(0), &ended)
+            .unwrap()
+            .contains("secret")
+    );
     let size = |payload: &[u8]| match blank_event(&push(payload)).into_owned() {
         Event::PushArrived(push) => push.payload.len(),
         other => panic!("{other:?}"),
@@ -75,6 +79,8 @@ fn a_machine_under_way_revives_with_its_readings() {
     assert!(snapshot.revives(&live));
     assert_eq!(snapshot.differs_from(&live), []);
     let mut other = snapshot.clone();
-    other.records.retain(|record| !matches!(record, Record::Policy(_)));
-    assert_eq!(other.differs_from(&live), [lull_policy::Key::Policy]);
+    other
+        .records
+        .retain(|record| !matches!(record, Record::Device(_)));
+    assert_eq!(other.differs_from(&live), [lull_policy::Key::Device]);
 }

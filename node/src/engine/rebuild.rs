@@ -15,8 +15,7 @@ impl Host {
         );
         self.board.count("rebuilds");
         let before = self.device.interests();
-        self.recorder
-            .restored(self.clock.now(), &contents.records);
+        self.recorder.restored(self.clock.now(), &contents.records);
         self.device = Device::restore(contents.records);
         self.down = false;
         let runs: Vec<RunId> = self.memory.live.iter().copied().collect();

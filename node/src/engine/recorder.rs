@@ -156,3 +156,6 @@ impl Recorder {
         take(&mut self.riding)
     }
 }
+
+#[cfg(test)]
+mod tests;

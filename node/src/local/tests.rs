@@ -702,3 +702,32 @@ fn the_standard_health_service_answers() {
         served
     });
 }
+
+#[test]
+fn an_operator_reads_the_recording_and_nobody_else_does() {
+    on_runtime(async |arbiter| {
+        let served = serve(&arbiter).await;
+        let mut operator = served.operators(0).await;
+        served.rig.call(crate::engine::rig::raise()).await.unwrap();
+        let answer = operator.get_recording(wire::GetRecordingRequest {}).await;
+        let mut pieces = answer.unwrap().into_inner();
+        let first = pieces.message().await.unwrap().unwrap();
+        let second = operator.get_recording(wire::GetRecordingRequest {}).await;
+        assert_eq!(second.unwrap_err().code(), Code::ResourceExhausted);
+        let mut bytes = first.data.to_vec();
+        while let Some(piece) = pieces.message().await.unwrap() {
+            assert!(piece.data.len() <= 64 << 10);
+            bytes.extend(piece.data);
+        }
+        let file = Path::new("device.jsonl");
+        let recording = lull_testkit::Recording::read(file, &bytes).unwrap();
+        assert_eq!(recording.header.node, env!("CARGO_PKG_VERSION"));
+        let replay = recording.replay();
+        let runs: Vec<RunId> = replay.device.runs().map(|run| run.id).collect();
+        assert_eq!(runs, [RunId(1)], "what rode in memory is in it");
+        let mut stranger = served.operators(STRANGER).await;
+        let refused = stranger.get_recording(wire::GetRecordingRequest {}).await;
+        assert_eq!(refused.unwrap_err().code(), Code::PermissionDenied);
+        served.end().await;
+    });
+}

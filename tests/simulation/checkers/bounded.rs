@@ -1,6 +1,6 @@
 //! I9: what one event asks for is bounded, time goes on after every deadline, and what is kept has its bounds.
 
-use lull_policy::{Effect, Event, bounds};
+use lull_policy::{Effect, Elapsed, Event, Running, Wall, bounds};
 
 use super::{Checker, Found, Turn, View};
 
@@ -31,7 +31,9 @@ impl Checker for Bounded {
         let queue = view.policy.push_queue as usize + view.policy.push_attempts as usize;
         self.queue = self.queue.max(queue);
         for registration in view.registrations.values() {
-            if registration.arrivals.len() > bounds::ARRIVALS || registration.queue.len() > self.queue {
+            if registration.arrivals.len() > bounds::ARRIVALS
+                || registration.queue.len() > self.queue
+            {
                 return Err(format!(
                     "{} pushes and {} arrivals wait for registration {}",
                     registration.queue.len(),
@@ -52,10 +54,13 @@ fn time_goes_on(view: &View, turn: Turn<'_>) -> Found {
     let (now, deadline) = (view.now, turn.deadline);
     let early = |at: u64, now: u64| at < now || view.on_time && at == now;
     // A run whose life is shorter than the grace is asked at once, in the next turn.
-    let begins = turn.effects.iter().any(|effect| matches!(effect, Effect::Launch(_)));
-    let running = deadline.running.filter(|_| !begins).map(|at| at.as_millis());
-    let elapsed = deadline.elapsed.map(|at| at.as_millis());
-    let wall = deadline.wall.map(|at| at.as_millis());
+    let begins = turn
+        .effects
+        .iter()
+        .any(|effect| matches!(effect, Effect::Launch(_)));
+    let running = deadline.running.filter(|_| !begins).map(Running::as_millis);
+    let elapsed = deadline.elapsed.map(Elapsed::as_millis);
+    let wall = deadline.wall.map(Wall::as_millis);
     let behind = running.is_some_and(|at| early(at, now.running.as_millis()))
         || elapsed.is_some_and(|at| early(at, now.elapsed.as_millis()))
         || wall.is_some_and(|at| early(at, now.wall.as_millis()));

@@ -1,6 +1,6 @@
 //! Every call has one answer; what is promised is written in the same turn, records first and each key once.
 
-use lull_policy::{CallId, Effect, Event, Order};
+use lull_policy::{Answer, CallId, Caller, Effect, Event, Order, Request};
 
 use super::{Checker, Found, Turn, View};
 
@@ -19,10 +19,17 @@ impl Checker for Calls {
             _ => Vec::new(),
         };
         if replies != expected {
-            return Err(format!("the calls {expected:?} are answered by {replies:?}"));
+            return Err(format!(
+                "the calls {expected:?} are answered by {replies:?}"
+            ));
         }
+        answered(view, turn)?;
         let is_record = |effect: &Effect| effect.order() == Order::Record;
-        let records = turn.effects.iter().take_while(|effect| is_record(effect)).count();
+        let records = turn
+            .effects
+            .iter()
+            .take_while(|effect| is_record(effect))
+            .count();
         let rest = turn.effects.get(records..).unwrap_or_default();
         if rest.iter().any(is_record) {
             return Err("a record comes after another effect".to_owned());
@@ -36,6 +43,47 @@ impl Checker for Calls {
     }
 }
 
+/// TRGD-21, TRGD-27, ACC-42, ACC-50: what an app may ask for only while somebody looks at it.
+fn answered(view: &View, turn: Turn<'_>) -> Found {
+    let Some(Event::Call {
+        caller, request, ..
+    }) = &view.event
+    else {
+        return Ok(());
+    };
+    let needs = matches!(
+        request,
+        Request::RequestRun { .. }
+            | Request::RequestDevice { .. }
+            | Request::RequestServicing { .. }
+            | Request::AddScheduled { .. }
+            | Request::RemoveScheduled { .. }
+    );
+    let has = matches!(
+        caller,
+        Caller::Front {
+            foreground: true,
+            ..
+        }
+    );
+    let refused = turn.effects.iter().any(|effect| match effect {
+        Effect::Reply { answer, .. } => matches!(answer, Answer::Refused(_)),
+        _ => false,
+    });
+    if let Request::Unregister { id, .. } = request
+        && !refused
+        && view.registrations.contains_key(id)
+    {
+        return Err(format!(
+            "registration {} is unregistered and stands (MNG-04)",
+            id.0
+        ));
+    }
+    if needs && !has && !refused {
+        return Err(format!("{caller:?} is granted {request:?}"));
+    }
+    Ok(())
+}
 fn reply(effect: &Effect) -> Option<CallId> {
     match effect {
         Effect::Reply { call, .. } => Some(*call),

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use lull_policy::{
-    Effect, Observation, PushId, Readings, Registration, RegistrationId, Scheduling, Source, Span,
-    Task, Trigger, WaitReason,
+    DropReason, Effect, Observation, PushId, Readings, Registration, RegistrationId, Scheduling,
+    Source, Span, Task, Trigger, TriggerKind, WaitReason,
 };
 
 use super::reasons::{self, Runs};
@@ -46,6 +46,9 @@ impl Checker for Gates {
                     self.spent.insert(task.id);
                 }
             }
+            if let Observation::Dropped { task, reason } = &**observation {
+                may_drop(view, task, *reason)?;
+            }
             self.runs.observe(observation);
         }
         Ok(())
@@ -53,7 +56,10 @@ impl Checker for Gates {
 
     fn restored(&mut self, view: &View) {
         self.runs.restored(view);
-        let spent = view.registrations.values().filter(|r| one_shot(r) && r.runs > 0);
+        let spent = view
+            .registrations
+            .values()
+            .filter(|r| one_shot(r) && r.runs > 0);
         self.spent = spent.map(|registration| registration.id).collect();
     }
 }
@@ -84,7 +90,9 @@ impl Gates {
             return Err(format!("{} starts and is not scheduled any more", what()));
         }
         let test = reasons::is_test(view, task.id);
-        let priority = push.and_then(|id| view.pushes.get(id)).map(|push| push.priority);
+        let priority = push
+            .and_then(|id| view.pushes.get(id))
+            .map(|push| push.priority);
         let mut closed = reasons::by_others(view, &self.runs, registration);
         if test {
             closed.retain(|reason| matches!(reason, WaitReason::Slot | WaitReason::Operator));
@@ -105,6 +113,27 @@ impl Gates {
         }
         Ok(())
     }
+}
+
+/// What waits for nothing but a condition is not dropped for want of a right (CND-03).
+fn may_drop(view: &View, task: &Task, reason: DropReason) -> Found {
+    let Some(registration) = view.known(task.id) else {
+        return Ok(());
+    };
+    let right = match reason {
+        // A push that is held back and not kept is dropped by its own retention.
+        DropReason::Policy if task.trigger == TriggerKind::Push => true,
+        DropReason::Policy => rulebook::denied_by_policy(view, &task.app),
+        DropReason::Access | DropReason::AccessRemoved => !reasons::may_run(view, registration),
+        _ => true,
+    };
+    if right {
+        return Ok(());
+    }
+    Err(format!(
+        "{}/{} is dropped for {reason:?}",
+        task.app, task.task
+    ))
 }
 
 /// What has been so for a while and could be read, but for watchers that have just been started.

@@ -31,7 +31,9 @@ impl Checker for Limits {
     }
 
     fn turn(&mut self, view: &View, turn: Turn<'_>) -> Found {
-        self.runs.values_mut().for_each(|limited| limited.new = false);
+        self.runs
+            .values_mut()
+            .for_each(|limited| limited.new = false);
         for effect in turn.effects {
             match effect {
                 Effect::Launch(launch) => self.begins(view, launch)?,
@@ -128,7 +130,10 @@ impl Limits {
             return Ok(());
         };
         if limited.kind.is_scheduled() {
-            return Err(format!("run {} is a scheduled agent's and is asked (RUN-45)", run.0));
+            return Err(format!(
+                "run {} is a scheduled agent's and is asked (RUN-45)",
+                run.0
+            ));
         }
         if limited.asked {
             // Asked again, because it may not have heard.

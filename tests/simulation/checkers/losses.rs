@@ -68,10 +68,12 @@ impl Losses {
             };
         }
         let standing = view.registrations.get(&run.registration);
-        let lost = standing.filter(|r| r.cancel_on_condition_loss).is_some_and(|r| {
-            let mut conditions = r.conditions.iter();
-            conditions.any(|condition| rulebook::holds(*condition, seen) == Some(false))
-        });
+        let lost = standing
+            .filter(|r| r.cancel_on_condition_loss)
+            .is_some_and(|r| {
+                let mut conditions = r.conditions.iter();
+                conditions.any(|condition| rulebook::holds(*condition, seen) == Some(false))
+            });
         if lost && !asked {
             return err("a condition is lost and it was to be cancelled (CND-05)");
         }
@@ -86,9 +88,8 @@ impl Losses {
         if saver && !exempt && !asked {
             return err("Battery Saver came on (RES-12)");
         }
-        let network = run.network_requested
-            || run.kind.is_scheduled()
-            || seen.standby.value() != Some(true);
+        let network =
+            run.network_requested || run.kind.is_scheduled() || seen.standby.value() != Some(true);
         if run.network != network && !killed {
             return err("its network does not follow standby (RUN-31)");
         }

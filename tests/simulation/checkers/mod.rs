@@ -3,6 +3,8 @@
 
 mod bounded;
 mod calls;
+mod changes;
+mod edges;
 mod gates;
 mod limits;
 mod losses;
@@ -94,6 +96,8 @@ impl Onlookers {
                 Box::<waiting::Waiting>::default(),
                 Box::<bounded::Bounded>::default(),
                 Box::<calls::Calls>::default(),
+                Box::<edges::Edges>::default(),
+                Box::<changes::Changes>::default(),
             ],
             breach: None,
         }

@@ -70,7 +70,10 @@ impl Checker for Outcomes {
 fn past(run: &Run) -> Past {
     Past {
         scheduled: run.kind.is_scheduled(),
-        said: run.said.as_ref().map(|said| matches!(said, Said::Completed)),
+        said: run
+            .said
+            .as_ref()
+            .map(|said| matches!(said, Said::Completed)),
         asked: run.cancel_reason.is_some(),
         killed: run.state == RunState::Killing,
         overdue: run.termination == Some(Termination::Time),
@@ -95,7 +98,10 @@ impl Outcomes {
 
     fn ends(&mut self, view: &View, run: RunId, outcome: Outcome) -> Found {
         let Some((past, _)) = self.runs.remove(&run) else {
-            return Err(format!("run {} ends, which did not begin or ended before", run.0));
+            return Err(format!(
+                "run {} ends, which did not begin or ended before",
+                run.0
+            ));
         };
         let exit = match &view.event {
             Some(Event::RunEnded { run: of, exit, .. }) if *of == run => exit.clone(),

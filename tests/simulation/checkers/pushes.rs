@@ -81,7 +81,8 @@ impl Checker for Pushes {
             }
             let id = &row.push.id;
             let mut pending = view.receipts.values();
-            let ended = self.ends.contains_key(id) || pending.any(|(push, last)| push == id && *last);
+            let ended =
+                self.ends.contains_key(id) || pending.any(|(push, last)| push == id && *last);
             let open = view.undecided.contains(id);
             if ended == open {
                 let what = if ended { "ended and open" } else { "lost" };

@@ -60,20 +60,22 @@ impl Runs {
         self.live = written.collect();
     }
 
-    pub(crate) fn get(&self, run: RunId) -> Option<&Live> {
-        self.live.get(&run)
-    }
-
     pub(crate) fn all(&self) -> impl Iterator<Item = &Live> {
         self.live.values()
     }
 
     /// RUN-23, RUN-41, INT-08, PSH-12: who holds the place that a registration needs.
     pub(crate) fn in_the_way(&self, view: &View, registration: &Registration) -> bool {
-        let several = registration.entry_point.as_ref().is_some_and(|entry_point| {
-            let agent = view.apps.get(&registration.app).and_then(|app| app.agent(entry_point));
-            agent.is_some_and(|agent| agent.multiple_instances)
-        });
+        let several = registration
+            .entry_point
+            .as_ref()
+            .is_some_and(|entry_point| {
+                let agent = view
+                    .apps
+                    .get(&registration.app)
+                    .and_then(|app| app.agent(entry_point));
+                agent.is_some_and(|agent| agent.multiple_instances)
+            });
         let kind = registration.trigger.kind();
         self.all().any(|run| {
             let own_app = run.app == registration.app;
@@ -98,7 +100,9 @@ pub(crate) fn is_test(view: &View, id: RegistrationId) -> bool {
         })
     );
     let earlier = view.earlier(id);
-    let latched = earlier.and_then(|r| r.latch.as_ref()).is_some_and(|l| l.test);
+    let latched = earlier
+        .and_then(|r| r.latch.as_ref())
+        .is_some_and(|l| l.test);
     let due = earlier
         .and_then(|r| r.schedule.as_ref())
         .and_then(|schedule| schedule.test)
@@ -162,7 +166,10 @@ pub(crate) fn by_others(view: &View, runs: &Runs, registration: &Registration) -
     if kind == TriggerKind::Periodic && view.debugged.iter().any(|(of, _)| of == app) {
         reasons.push(WaitReason::Debugger);
     }
-    let disabled = view.choices.get(app).is_some_and(|choices| choices.agents_disabled);
+    let disabled = view
+        .choices
+        .get(app)
+        .is_some_and(|choices| choices.agents_disabled);
     if kind.is_scheduled() && disabled {
         reasons.push(WaitReason::Operator);
     }
@@ -194,7 +201,10 @@ pub(crate) fn past_its_life(view: &View, registration: &Registration) -> bool {
     let Some(schedule) = &registration.schedule else {
         return false;
     };
-    let uploads = view.choices.get(&registration.app).is_some_and(|c| c.auto_upload);
+    let uploads = view
+        .choices
+        .get(&registration.app)
+        .is_some_and(|c| c.auto_upload);
     let endless = uploads
         && registration.trigger.kind().scheduled() == Some(ScheduledKind::ResourceIntensive);
     !endless && schedule.expires <= view.now.wall

@@ -35,7 +35,8 @@ impl Checker for Schedules {
     }
 
     fn turn(&mut self, view: &View, turn: Turn<'_>) -> Found {
-        self.agents.retain(|id, _| view.registrations.contains_key(id));
+        self.agents
+            .retain(|id, _| view.registrations.contains_key(id));
         for (id, before) in &view.before {
             let now = view.registrations.get(id).filter(|r| r.schedule.is_some());
             match (before, now) {
@@ -49,6 +50,7 @@ impl Checker for Schedules {
                 *agent = Agent::new(view, false, agent.crashes);
             }
         }
+        has_renewed(view)?;
         self.what_is_told(view, turn)?;
         let uneven = view.host_was_late || view.event.is_none();
         for (id, agent) in &mut self.agents {
@@ -86,6 +88,15 @@ impl Schedules {
                     let later = turn.effects.get(place..).unwrap_or_default();
                     self.ends(view, task, *outcome, later)?;
                 }
+                Observation::Unscheduled {
+                    task,
+                    reason: Some(Scheduling::Expired),
+                } => {
+                    let earlier = view.earlier(task.id);
+                    if !earlier.is_some_and(|earlier| reasons::past_its_life(view, earlier)) {
+                        return Err(format!("{}/{} expires early", task.app, task.task));
+                    }
+                }
                 _ => {}
             }
             self.runs.observe(observation);
@@ -102,7 +113,9 @@ impl Schedules {
         };
         let (now, policy) = (view.now.elapsed, &view.policy);
         let gap = now.since(agent.from);
-        let least = policy.periodic_interval.saturating_sub(policy.periodic_drift);
+        let least = policy
+            .periodic_interval
+            .saturating_sub(policy.periodic_drift);
         if agent.started && gap < least {
             return Err(format!(
                 "{}/{} starts {} s after its last start (AMB-04)",
@@ -187,7 +200,9 @@ impl Agent {
             || !reasons::by_readings(view, &view.told, registration, None, true).is_empty();
         self.free &= !in_the_way;
         let policy = &view.policy;
-        let most = policy.periodic_interval.saturating_add(policy.periodic_drift);
+        let most = policy
+            .periodic_interval
+            .saturating_add(policy.periodic_drift);
         if self.free && view.due(self.from.after(most)) {
             return Err(format!(
                 "{}/{} has not started for {} s and nothing is in its way (AMB-04)",
@@ -213,14 +228,44 @@ fn lives(view: &View, registration: &Registration) -> Found {
     Ok(())
 }
 
+/// EXP-04, EXP-05: an agent's update of a card that somebody chose renews all that is scheduled of its app.
+fn has_renewed(view: &View) -> Found {
+    let Some(Event::RunReported {
+        run,
+        report: Report::CardUpdated,
+    }) = &view.event
+    else {
+        return Ok(());
+    };
+    let Some(run) = view.runs.get(run).filter(|run| run.kind.is_scheduled()) else {
+        return Ok(());
+    };
+    let choices = view.choices.get(&run.app);
+    if !choices.is_some_and(|choices| choices.pinned || choices.lock_screen) {
+        return Ok(());
+    }
+    let least = view.now.wall.after(view.policy.expiry_limit);
+    let short = view.registrations.values().find(|registration| {
+        let schedule = registration.schedule.as_ref();
+        registration.app == run.app
+            && schedule.is_some_and(|schedule| {
+                schedule.scheduling == Scheduling::Scheduled && schedule.expires < least
+            })
+    });
+    match short {
+        None => Ok(()),
+        Some(short) => Err(format!(
+            "{}/{} was not renewed (EXP-04)",
+            short.app, short.name
+        )),
+    }
+}
+
 /// EXP-04, EXP-05, EXP-07: an expiry moves only with an agent's update of a card that somebody chose.
 fn renewed(view: &View, before: &Registration, now: &Registration) -> Found {
     let (Some(old), Some(new)) = (&before.schedule, &now.schedule) else {
         return Ok(());
     };
-    if old.expires == new.expires {
-        return Ok(());
-    }
     let updated = match &view.event {
         Some(Event::RunReported { report, .. }) => *report == Report::CardUpdated,
         Some(Event::Call { request, .. }) => matches!(request, Request::UpdateCard { .. }),
@@ -228,6 +273,9 @@ fn renewed(view: &View, before: &Registration, now: &Registration) -> Found {
     };
     let choices = view.choices.get(&now.app);
     let chosen = choices.is_some_and(|choices| choices.pinned || choices.lock_screen);
+    if old.expires == new.expires {
+        return Ok(());
+    }
     let to_the_day = new.expires == view.now.wall.after(view.policy.expiry_limit);
     if updated && chosen && to_the_day && old.expires < new.expires {
         return Ok(());

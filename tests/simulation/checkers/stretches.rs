@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use lull_policy::{
-    Effect, Elapsed, Event, Observation, Registration, RegistrationId, Scheduling, Task, TriggerKind,
+    Effect, Elapsed, Event, Observation, Registration, RegistrationId, Scheduling, Task,
+    TriggerKind,
 };
 
 use super::reasons::{self, Runs};
@@ -54,10 +55,12 @@ impl Checker for Stretches {
         self.stretch = view.device.stretch;
         self.lasts = view.device.stretch_lasts;
         self.since = None;
-        let ran = view.registrations.values().filter_map(|registration| {
-            let stretch = registration.schedule.as_ref()?.stretch?;
-            Some((registration.id, stretch))
+        // What does not wait has run in this stretch, or was denied.
+        let idle = view.registrations.values().filter(|registration| {
+            let waits = registration.latch.is_some();
+            registration.trigger.kind() == TriggerKind::ResourceIntensive && !waits
         });
+        let ran = idle.map(|registration| (registration.id, self.stretch));
         self.ran_in = ran.collect();
     }
 }
@@ -68,9 +71,13 @@ fn is_intensive(task: &Task) -> bool {
 
 impl Stretches {
     fn looks_at_readings(&mut self, view: &View) {
-        let changes = matches!(view.event, None | Some(Event::Readings(_) | Event::Booted { .. }));
+        let changes = matches!(
+            view.event,
+            None | Some(Event::Readings(_) | Event::Booted { .. })
+        );
         let forgot = view.told.external_power.value().is_none();
-        if !changes && !(forgot && self.since.is_some()) {
+        let goes = forgot && self.since.is_some();
+        if !changes && !goes {
             return;
         }
         let holds = rulebook::conjunction(&view.told, &view.policy);
@@ -101,7 +108,10 @@ impl Stretches {
             return Ok(());
         }
         if !self.is_settled(view) {
-            return Err(format!("agent {} starts before the stretch has settled", id.0));
+            return Err(format!(
+                "agent {} starts before the stretch has settled",
+                id.0
+            ));
         }
         if before == Some(self.stretch) {
             return Err(format!("agent {} starts twice in one stretch", id.0));

@@ -31,7 +31,8 @@ impl Checker for Timers {
             self.restored(view);
             return Ok(());
         }
-        self.timers.retain(|id, _| view.registrations.contains_key(id));
+        self.timers
+            .retain(|id, _| view.registrations.contains_key(id));
         for (id, before) in &view.before {
             if before.is_none() {
                 self.begins(view, *id);
@@ -111,7 +112,10 @@ impl Timers {
             ));
         };
         if due > tick {
-            return Err(format!("timer {} fires at the tick {tick:?} and is due at {due:?}", id.0));
+            return Err(format!(
+                "timer {} fires at the tick {tick:?} and is due at {due:?}",
+                id.0
+            ));
         }
         timer.due = (!timer.one_shot).then(|| {
             let period = Span::minutes(u64::from(timer.minutes)).as_millis();
@@ -127,7 +131,10 @@ impl Timers {
         };
         let now = view.now.elapsed;
         let before = timer.started.replace(now);
-        let least = view.policy.timer_floor.saturating_sub(bounds::START_TOLERANCE);
+        let least = view
+            .policy
+            .timer_floor
+            .saturating_sub(bounds::START_TOLERANCE);
         match before {
             Some(before) if timer.one_shot => {
                 Err(format!("one-shot {} starts again after {before:?}", id.0))

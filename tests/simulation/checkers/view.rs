@@ -5,13 +5,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lull_policy::{
-    App, AppId, Choices, Deadline, DeviceRecord, Effect, Elapsed, Event, Grant, Key, Now,
+    App, AppId, Choices, Deadline, DeviceRecord, Effect, Elapsed, Event, Grant, HostKind, Key, Now,
     Occurrence, Policy, Profile, Push, PushId, Readings, ReceiptSeq, Record, Registration,
     RegistrationId, Run, RunId, Source, Span, TaskName, bounds,
 };
 
 /// What an onlooker knows.
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one thing that is known"
+)]
 pub(crate) struct View {
     /// The instants of this turn.
     pub(crate) now: Now,
@@ -53,6 +57,10 @@ pub(crate) struct View {
     pub(crate) closing: bool,
     /// Zero of the ticks in this boot.
     pub(crate) tick_zero: Elapsed,
+    /// Readings come after a time in which nobody could follow.
+    pub(crate) anew: bool,
+    /// The run that ends in this turn ran in its app's own process.
+    pub(crate) was_in_process: Option<RunId>,
     /// A new boot begins with this turn.
     pub(crate) new_boot: bool,
     /// Its counters.
@@ -83,6 +91,14 @@ impl View {
         }
         self.before.clear();
         self.new_boot = false;
+        self.anew = matches!(event, Event::ReadingsAnew(_));
+        self.was_in_process = match event {
+            Event::RunEnded { run, .. } => self
+                .runs
+                .get(run)
+                .and_then(|written| (written.host == HostKind::InProcess).then_some(*run)),
+            _ => None,
+        };
         self.on_time = *event == Event::DeadlineReached;
         let late = |at: Elapsed| at < now.elapsed;
         self.host_was_late = self.deadline.elapsed.is_some_and(late);
@@ -111,7 +127,11 @@ impl View {
             Event::PolicyChanged(policy) => self.policy = policy.clone(),
             Event::ShuttingDown => self.closing = true,
             Event::PushArrived(push) => drop(self.pushes.insert(push.id.clone(), push.clone())),
-            Event::Occurred(Occurrence::Debugger { app, task, attached }) => {
+            Event::Occurred(Occurrence::Debugger {
+                app,
+                task,
+                attached,
+            }) => {
                 let session = (app.clone(), task.clone());
                 if *attached {
                     self.debugged.insert(session);

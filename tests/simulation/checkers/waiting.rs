@@ -62,10 +62,18 @@ impl Waiting {
             return Ok(());
         }
         let mut expected = reasons::by_others(view, &self.runs, registration);
-        expected.extend(reasons::by_readings(view, &view.told, registration, None, true));
+        expected.extend(reasons::by_readings(
+            view,
+            &view.told,
+            registration,
+            None,
+            true,
+        ));
         let expected: Reasons = expected.into_iter().collect();
         let told = registration.held_by.iter();
-        let told: Reasons = told.filter(|reason| !NOT_LOOKED_AT.contains(reason)).collect();
+        let told: Reasons = told
+            .filter(|reason| !NOT_LOOKED_AT.contains(reason))
+            .collect();
         if expected != told {
             return Err(format!(
                 "{} says that it waits for {:?}, by the rule book it waits for {:?}",
@@ -82,7 +90,10 @@ impl Waiting {
 
     fn is_held(&self, view: &View, registration: &Registration) -> Found {
         if !reasons::may_run(view, registration) {
-            return Err(format!("pushes wait for {} without access", name(registration)));
+            return Err(format!(
+                "pushes wait for {} without access",
+                name(registration)
+            ));
         }
         if !reasons::by_others(view, &self.runs, registration).is_empty() {
             return Ok(());

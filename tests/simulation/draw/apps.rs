@@ -86,12 +86,19 @@ impl Drawing {
         ] {
             behaviours.insert(task(kind.word()), self.runs(true));
             if self.random.percent(share) {
-                let expires = self.random.percent(40).then(|| self.random.between(1, 14) * DAY);
+                let expires = self
+                    .random
+                    .percent(40)
+                    .then(|| self.random.between(1, 14) * DAY);
                 self.ask(0, &id, Ask::AddScheduled { kind, expires });
             }
         }
         behaviours.insert(task("update-task"), self.runs(false));
-        let then = self.random.pick(&[FrontState::None, FrontState::Background, FrontState::Suspended]);
+        let then = self.random.pick(&[
+            FrontState::None,
+            FrontState::Background,
+            FrontState::Suspended,
+        ]);
         let then = front(*then);
         self.at(MINUTE, then);
         PlannedApp { app, behaviours }
@@ -140,6 +147,7 @@ impl Drawing {
             agents.push(blank("updater", &[TaskType::UpdateTask]));
         }
         for agent in &mut agents {
+            agent.multiple_instances = random.percent(10);
             if random.percent(15) {
                 agent.time = Some(Span::seconds(*random.pick(&[3, 10, 20, 900])));
             }
@@ -235,7 +243,9 @@ fn behaviour(random: &mut Random, faulty: bool, scheduled: bool) -> Behaviour {
     } else {
         Ends::Complete
     };
-    let takes = *random.pick(&[0, 200, 1_000, 3_000, 10_000, 20_000, 26_000, 40_000, 300_000, 900_000]);
+    let takes = *random.pick(&[
+        0, 200, 1_000, 3_000, 10_000, 20_000, 26_000, 40_000, 300_000, 900_000,
+    ]);
     let maybe = |random: &mut Random, share, most| {
         random.percent(share).then(|| random.between(1, most) * 500)
     };
@@ -244,7 +254,11 @@ fn behaviour(random: &mut Random, faulty: bool, scheduled: bool) -> Behaviour {
         ends,
         on_cancel: (!random.percent(15)).then(|| random.between(0, 6) * SECOND),
         greedy: random.percent(if faulty { 12 } else { 3 }),
-        starts_after: if faulty { random.below(4_000) } else { random.below(50) },
+        starts_after: if faulty {
+            random.below(4_000)
+        } else {
+            random.below(50)
+        },
         unlaunchable: faulty && random.percent(4),
         progress: maybe(random, 20, 20),
         card: maybe(random, if scheduled { 40 } else { 5 }, 10),

@@ -1,8 +1,6 @@
 //! Days of a device's user: screen, session, network, power, calls. Levels only, as the world has them.
 
-use lull_policy::{
-    Call, Level, Network, PerMille, Reading, Readings, Session, Zone,
-};
+use lull_policy::{Call, Level, Network, PerMille, Reading, Readings, Session, Zone};
 
 use super::Drawing;
 use crate::plan::{DAY, HOUR, Kind, MINUTE, SECOND, Step};
@@ -40,11 +38,17 @@ impl Drawing {
             let length = self.random.between(20, 1_800) * SECOND;
             self.looks(at, length);
         }
-        if self.random.percent(if self.kind == Kind::Quiet { 10 } else { 40 }) {
+        if self
+            .random
+            .percent(if self.kind == Kind::Quiet { 10 } else { 40 })
+        {
             let at = up + self.random.below(bed - up);
             self.talks(at);
         }
-        if self.random.percent(if self.kind == Kind::Quiet { 5 } else { 25 }) {
+        if self
+            .random
+            .percent(if self.kind == Kind::Quiet { 5 } else { 25 })
+        {
             self.flaps(away);
         }
         self.now_and_then(from);
@@ -64,7 +68,10 @@ impl Drawing {
                 Reading::Standby(no),
             ],
         );
-        self.set(at + length, &[Reading::UserPresent(no), Reading::ScreenOn(no)]);
+        self.set(
+            at + length,
+            &[Reading::UserPresent(no), Reading::ScreenOn(no)],
+        );
         self.set(at + length + 30 * SECOND, &[Reading::ScreenLocked(yes)]);
     }
 
@@ -139,16 +146,31 @@ impl Drawing {
     fn flaps(&mut self, at: u64) {
         let yes = Level::Known(true);
         let (high, low) = *self.random.pick(&[
-            (Reading::Internet(yes), Reading::Internet(Level::Known(false))),
-            (Reading::ExternalPower(yes), Reading::ExternalPower(Level::Known(false))),
-            (Reading::UserPresent(yes), Reading::UserPresent(Level::Known(false))),
-            (Reading::ScreenOn(yes), Reading::ScreenOn(Level::Known(false))),
+            (
+                Reading::Internet(yes),
+                Reading::Internet(Level::Known(false)),
+            ),
+            (
+                Reading::ExternalPower(yes),
+                Reading::ExternalPower(Level::Known(false)),
+            ),
+            (
+                Reading::UserPresent(yes),
+                Reading::UserPresent(Level::Known(false)),
+            ),
+            (
+                Reading::ScreenOn(yes),
+                Reading::ScreenOn(Level::Known(false)),
+            ),
             (
                 Reading::Session(Level::Known(Session::Disconnected)),
                 Reading::Session(Level::Known(Session::Connected)),
             ),
             (Reading::Internet(Level::Unknown), Reading::Internet(yes)),
-            (Reading::ExternalPower(Level::Unknown), Reading::ExternalPower(yes)),
+            (
+                Reading::ExternalPower(Level::Unknown),
+                Reading::ExternalPower(yes),
+            ),
         ]);
         let mut at = at + self.random.below(2 * HOUR);
         for _ in 0..self.random.between(3, 12) {
@@ -156,6 +178,17 @@ impl Drawing {
             at += self.random.between(20, 9_000);
             self.set(at, &[low]);
             at += self.random.between(20, 9_000);
+        }
+    }
+
+    /// A plug that sits badly, while what needs it may be running.
+    fn wobbles(&mut self, at: u64) {
+        let mut at = at + self.random.below(30 * SECOND);
+        for _ in 0..self.random.between(1, 6) {
+            self.set(at, &[Reading::ExternalPower(Level::Known(false))]);
+            at += self.random.between(1, 4_000);
+            self.set(at, &[Reading::ExternalPower(Level::Known(true))]);
+            at += self.random.between(1, 30_000);
         }
     }
 
@@ -178,6 +211,9 @@ impl Drawing {
     /// Night: mostly plugged in; sometimes in standby on battery.
     fn rests(&mut self, at: u64) {
         self.set(at, &[Reading::ScreenLocked(Level::Known(true))]);
+        if self.kind != Kind::Quiet && self.random.percent(20) {
+            self.wobbles(at);
+        }
         if self.random.percent(15) {
             self.set(
                 at,

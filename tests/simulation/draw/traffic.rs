@@ -63,7 +63,9 @@ impl Drawing {
             let push = PlannedPush {
                 number,
                 app: self.random.pick(apps).clone(),
-                life: *self.random.pick(&[MINUTE, 30 * MINUTE, 6 * HOUR, 3 * DAY, 3 * DAY]),
+                life: *self
+                    .random
+                    .pick(&[MINUTE, 30 * MINUTE, 6 * HOUR, 3 * DAY, 3 * DAY]),
                 retention: *self.random.pick(&[
                     Retention::Queue,
                     Retention::Queue,
@@ -93,7 +95,9 @@ impl Drawing {
             0..3 => Occurrence::Socket {
                 app,
                 id: subject("socket"),
-                activity: *self.random.pick(&[SocketActivity::Activity, SocketActivity::Closed]),
+                activity: *self
+                    .random
+                    .pick(&[SocketActivity::Activity, SocketActivity::Closed]),
             },
             3..5 => Occurrence::Channel {
                 app,
@@ -134,16 +138,25 @@ impl Drawing {
             app: app.clone(),
             state,
         };
-        self.at(at, front(FrontState::Foreground));
+        // Some ask from where nobody looks at them.
+        let opened = self.random.percent(85);
+        if opened {
+            self.at(at, front(FrontState::Foreground));
+        }
         let name = task(&format!("task-{}", self.random.below(4)));
-        let kind = *self.random.pick(&[ScheduledKind::Periodic, ScheduledKind::ResourceIntensive]);
+        let kind = *self
+            .random
+            .pick(&[ScheduledKind::Periodic, ScheduledKind::ResourceIntensive]);
         let (device, delay) = (subject("camera"), self.random.below(3) * MINUTE);
         let ask = match self.random.below(20) {
             0..7 => Ask::RequestRun(name),
             7..10 => Ask::RequestDevice { name, device },
             10..13 => Ask::AddScheduled {
                 kind,
-                expires: self.random.percent(30).then(|| self.random.between(1, 14) * DAY),
+                expires: self
+                    .random
+                    .percent(30)
+                    .then(|| self.random.between(1, 14) * DAY),
             },
             13 => Ask::RemoveScheduled(kind),
             14 => Ask::LaunchForTest { kind, delay },
@@ -171,17 +184,18 @@ impl Drawing {
             FrontState::Suspended,
         ]);
         let length = self.random.between(5, 1_200) * SECOND;
-        self.at(at + length, front(then));
+        if opened {
+            self.at(at + length, front(then));
+        }
     }
 
     fn operator(&mut self, at: u64, app: &AppId) {
         let later = at + self.random.between(1, 600) * MINUTE;
         match self.random.below(4) {
             0 => {
-                let choice = *self.random.pick(&[
-                    Some(AccessChoice::Never),
-                    Some(AccessChoice::Always),
-                ]);
+                let choice = *self
+                    .random
+                    .pick(&[Some(AccessChoice::Never), Some(AccessChoice::Always)]);
                 self.ask(at, app, Ask::SetAccess(choice));
                 self.ask(later, app, Ask::SetAccess(None));
             }

@@ -40,7 +40,9 @@ fn step(plan: &Plan, step: &Step, truth: &mut Readings, policy: &mut Policy) -> 
     let comment = |said: String| vec![Said::Comment(said)];
     match step {
         Step::Set(readings) => {
-            readings.iter().for_each(|reading| truth.put(*reading));
+            for reading in readings {
+                truth.put(*reading);
+            }
             set(readings)
         }
         Step::Source { source, up: true } => set(&truth.of(*source)),
@@ -179,9 +181,7 @@ fn occurs(occurrence: &Occurrence) -> String {
             app,
             task,
             attached,
-        } => format!(
-            "debugger = {{ app = \"{app}\", task = \"{task}\", attached = {attached} }}"
-        ),
+        } => format!("debugger = {{ app = \"{app}\", task = \"{task}\", attached = {attached} }}"),
     }
 }
 
@@ -205,15 +205,18 @@ fn asks(app: &AppId, ask: &Ask) -> Vec<Said> {
         } else {
             format!("\nargs = {{ {args} }}")
         };
-        vec![Said::Step(format!("app = \"{app}\"\ncall = \"{call}\"{args}"))]
+        vec![Said::Step(format!(
+            "app = \"{app}\"\ncall = \"{call}\"{args}"
+        ))]
     };
     match ask {
         Ask::Access => call("request-access", ""),
         Ask::RemoveAccess => call("remove-access", ""),
         Ask::Register(request) => call("register", &register(request)),
-        Ask::Unregister { name, cancel } => {
-            call("unregister", &format!("name = \"{name}\", cancel = {cancel}"))
-        }
+        Ask::Unregister { name, cancel } => call(
+            "unregister",
+            &format!("name = \"{name}\", cancel = {cancel}"),
+        ),
         Ask::AddScheduled { kind, expires } => {
             let expires = expires.map(|after| format!(", expires = {}", duration(after)));
             let expires = expires.unwrap_or_default();
@@ -231,7 +234,7 @@ fn asks(app: &AppId, ask: &Ask) -> Vec<Said> {
             "request-device",
             &format!("name = \"{name}\", device = \"{device}\", consent = true"),
         ),
-        Ask::Choose(choice) => operator(app, choice),
+        Ask::Choose(choice) => operator(app, *choice),
         Ask::SetAccess(choice) => {
             let access = match choice {
                 Some(AccessChoice::Always) => "always-allowed",
@@ -245,7 +248,7 @@ fn asks(app: &AppId, ask: &Ask) -> Vec<Said> {
     }
 }
 
-fn operator(app: &AppId, choice: &Choice) -> Vec<Said> {
+fn operator(app: &AppId, choice: Choice) -> Vec<Said> {
     let said = [
         ("pinned", choice.pinned),
         ("lock_screen", choice.lock_screen),
@@ -256,7 +259,9 @@ fn operator(app: &AppId, choice: &Choice) -> Vec<Said> {
         .into_iter()
         .filter_map(|(name, value)| Some(format!(", {name} = {}", value?)))
         .collect();
-    vec![Said::Step(format!("operator = {{ app = \"{app}\"{said} }}"))]
+    vec![Said::Step(format!(
+        "operator = {{ app = \"{app}\"{said} }}"
+    ))]
 }
 
 fn register(request: &RegistrationRequest) -> String {

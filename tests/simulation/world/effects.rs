@@ -101,7 +101,10 @@ impl World<'_> {
                 }
                 Effect::OfferPush(push) => {
                     let number = push.id.as_str().len() as u64 ^ self.at;
-                    let (after, handled) = (self.own(number) % 8_000, self.own(number ^ 1) % 2 == 0);
+                    let (after, handled) = (
+                        self.own(number) % 8_000,
+                        self.own(number ^ 1).is_multiple_of(2),
+                    );
                     let push = push.id;
                     self.queue
                         .push(self.at + after, Due::Answers { push, handled });

@@ -123,7 +123,10 @@ impl World<'_> {
         for (app, state) in fronts {
             self.decide(Event::FrontChanged { app, state });
         }
-        let gone = self.installed.keys().filter(|app| !self.fronts.contains_key(*app));
+        let gone = self
+            .installed
+            .keys()
+            .filter(|app| !self.fronts.contains_key(*app));
         let gone: Vec<_> = gone.cloned().collect();
         for app in gone {
             if self.device.front(&app) != FrontState::None {

@@ -131,7 +131,13 @@ impl Change {
             figures: Vec::new(),
             sabotage: Sabotage::default(),
         };
-        match (&self.figure, &self.value, &self.gate, self.is, self.predicate) {
+        match (
+            &self.figure,
+            &self.value,
+            &self.gate,
+            self.is,
+            self.predicate,
+        ) {
             (Some(figure), Some(value), None, None, None) => {
                 let text = format!("{figure} = {value}");
                 let origin = Origin::new(Path::new("fails_under"), &text);
@@ -142,7 +148,9 @@ impl Change {
                 breach.sabotage.gate = Some((gate.clone(), is == Gate::Closed));
             }
             (None, None, None, None, Some(predicate)) => breach.sabotage.broken = Some(predicate),
-            _ => bail!("{self:?} is neither a figure with a value, a gate that is open or closed, nor a predicate"),
+            _ => bail!(
+                "{self:?} is neither a figure with a value, a gate that is open or closed, nor a predicate"
+            ),
         }
         Ok(breach)
     }

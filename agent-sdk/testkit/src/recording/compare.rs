@@ -180,8 +180,8 @@ fn blocked(life: &Life, key: &TaskKey) -> Blocked {
     }
     let (app, task) = key;
     let explanations = life.device.explain(life.now, app, task);
-    let starving = explanations.iter().filter_map(|why| why.starves.as_ref());
-    let gate = starving.filter_map(|starves| starves.blocked_by).next();
+    let mut starving = explanations.iter().filter_map(|why| why.starves.as_ref());
+    let gate = starving.find_map(|starves| starves.blocked_by);
     let held = || {
         let drops = explanations.iter().find_map(|why| why.blocked);
         let waits = explanations.iter().filter(|why| why.waiting > 0);

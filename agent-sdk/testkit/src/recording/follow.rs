@@ -108,10 +108,9 @@ impl Follower<'_> {
                 registered,
             } => self.call(caller, request.clone(), *registered),
             What::Outside(event) => self.world.relay(event.clone()),
+            // What happens at one instant comes before what falls due at it.
+            What::Tick if !self.starting => self.world.settle(),
             What::Tick => {}
-        }
-        if !self.starting {
-            self.world.settle();
         }
     }
 
@@ -200,6 +199,9 @@ impl Follower<'_> {
     }
 
     fn sum_up(mut self) -> Life {
+        if !self.starting {
+            self.world.settle();
+        }
         let mut life = Life {
             starts: BTreeMap::new(),
             dropped: BTreeMap::new(),

@@ -1,8 +1,8 @@
 //! How the runs of a recording went, so that virtual runs can go the same way.
 //!
-//! The n-th run of a task goes as its n-th run did; one that had not come to its end, or was never started, and all
-//! beyond the last, as the task's typical run: the one of median length. What a run that was asked to cancel or killed would
-//! have needed nobody knows: it has no end of its own.
+//! The n-th run of a task goes as its n-th run did; where that was lost or never started, and beyond the last, as the
+//! task's typical run: the one of median length. What a run that was asked to cancel, was killed or is not over would have
+//! needed nobody knows: it has no end of its own.
 
 use std::collections::BTreeMap;
 
@@ -157,10 +157,16 @@ fn typical(runs: &[Option<Behaviour>]) -> Behaviour {
     median.or(known().last()).cloned().unwrap_or_default()
 }
 
-/// How a run went; absent where it was never started, or is not over.
+/// How a run went; absent where it was lost or never started.
 fn behaviour(told: &Told) -> Option<Behaviour> {
-    let (ended, exit, usage) = told.ended.as_ref()?;
     let usual = Behaviour::default();
+    let Some((ended, exit, usage)) = &told.ended else {
+        return Some(Behaviour {
+            takes: None,
+            updates_card: told.card,
+            ..usual
+        });
+    };
     let took = ended.since(told.started);
     let peak = usage.memory_peak.unwrap_or(usual.memory);
     let behaviour = Behaviour {

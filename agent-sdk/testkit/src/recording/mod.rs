@@ -22,4 +22,3 @@ pub use lull_policy::{AppId, TaskName};
 pub use parse::{Recording, RecordingError};
 pub use replay::{Replay, concerns};
 pub use tape::Departure;
-

@@ -50,12 +50,18 @@ impl Recording {
             line,
             problem,
         };
-        let lines = bytes.strip_suffix(b"\n").unwrap_or(bytes).split(|byte| *byte == b'\n');
+        let lines = bytes
+            .strip_suffix(b"\n")
+            .unwrap_or(bytes)
+            .split(|byte| *byte == b'\n');
         let mut texts = lines.enumerate().map(|(index, line)| {
             let line_number = index + 1;
             let text = std::str::from_utf8(line);
             let text = text.map_err(|_bytes| {
-                error(line_number, "this is no text; the line is damaged".to_owned())
+                error(
+                    line_number,
+                    "this is no text; the line is damaged".to_owned(),
+                )
             })?;
             Ok((line_number, text))
         });
@@ -74,7 +80,8 @@ impl Recording {
             Some(Entry::Event(..)) => {
                 return Err(error(
                     FIRST,
-                    "the first entry has to be a snapshot; what came before it is missing".to_owned(),
+                    "the first entry has to be a snapshot; what came before it is missing"
+                        .to_owned(),
                 ));
             }
             None => {
@@ -95,10 +102,13 @@ impl Recording {
 
 /// Reads the first line; a newer format may say anything else in it.
 fn header(text: &str) -> Result<Header, String> {
-    const EXPECTED: &str = "this is no recording: its first line has to be the header that `lull recording` writes";
+    const EXPECTED: &str =
+        "this is no recording: its first line has to be the header that `lull recording` writes";
     let value: serde_json::Value =
         serde_json::from_str(text).map_err(|_no_json| EXPECTED.to_owned())?;
-    let version = value.get("lull-recording").and_then(serde_json::Value::as_u64);
+    let version = value
+        .get("lull-recording")
+        .and_then(serde_json::Value::as_u64);
     let version = version.ok_or(EXPECTED)?;
     if version > u64::from(VERSION) {
         let node = value.get("node").and_then(serde_json::Value::as_str);

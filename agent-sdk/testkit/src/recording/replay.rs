@@ -1,19 +1,19 @@
 //! The timeline of a recording, in the lines of scenario files.
 
 use lull_policy::{AppId, Device, Effect, Event, Record, Span, TaskName};
-use lull_recording::Entry;
+use lull_recording::{Entry, Snapshot};
 
+use super::Recording;
 use super::calls;
 use super::tape::{Departure, Tape};
-use super::Recording;
 use crate::scenario::{Line, Recorder, Value};
 use crate::world::Numbers;
 
 /// What a recording came to.
 #[derive(Debug, Clone)]
 pub struct Replay {
-    /// What was decided, in the order in which it was. `t` counts from the recording's start; a run has the number that the
-    /// device gave it.
+    /// What was decided, in the order in which it was. `t` counts from the recording's start; runs are
+    /// counted on from what the device had counted before.
     pub timeline: Vec<Line>,
     /// Where the replay does not agree with the recording.
     pub departures: Vec<Departure>,
@@ -28,19 +28,12 @@ impl Recording {
     pub fn replay(&self) -> Replay {
         let mut tape = Tape::of(self);
         let mut recorder = Recorder::default();
-        let mut numbers = Numbers::default();
-        for record in &self.start.records {
-            match record {
-                Record::Run(run) => numbers.note(run.id, run.number),
-                Record::Finished(run) => numbers.note(run.id, run.number),
-                _ => {}
-            }
-        }
+        let mut numbers = numbers(&self.start);
         for numbered in &self.entries {
             let effects = tape.take(numbered);
             for effect in &effects {
                 if let Effect::Launch(launch) = effect {
-                    numbers.note(launch.run, launch.number);
+                    numbers.of(&launch.app, &launch.task, launch.run);
                 }
             }
             write(&mut recorder, &tape, &numbers, &numbered.entry, &effects);
@@ -52,6 +45,20 @@ impl Recording {
             device: tape.device,
         }
     }
+}
+
+/// Runs are counted on from what the device had counted, over all registrations of a name.
+fn numbers(start: &Snapshot) -> Numbers {
+    let mut numbers = Numbers::default();
+    for record in &start.records {
+        match record {
+            Record::Run(run) => numbers.note(run.id, run.number),
+            Record::Finished(run) => numbers.note(run.id, run.number),
+            Record::Registration(task) => numbers.go_on(&task.app, &task.name, task.runs),
+            _ => {}
+        }
+    }
+    numbers
 }
 
 /// The lines of one entry: a call before what follows from it.

@@ -131,7 +131,11 @@ impl World {
 fn launched(device: &Device, run: &Run) -> Launch {
     let registration = device.registration(run.registration);
     let trigger = registration.map(|registration| registration.trigger.clone());
-    let any = || run.kind.scheduled().map_or(Trigger::Push, |kind| kind.trigger());
+    let any = || {
+        run.kind
+            .scheduled()
+            .map_or(Trigger::Push, lull_policy::ScheduledKind::trigger)
+    };
     Launch {
         run: run.id,
         registration: run.registration,

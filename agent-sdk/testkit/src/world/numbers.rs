@@ -29,6 +29,12 @@ impl Numbers {
         self.given.insert(run, number);
     }
 
+    /// So many runs of a task have numbers already.
+    pub(crate) fn go_on(&mut self, app: &AppId, task: &TaskName, runs: u64) {
+        let tasks = self.last.entry(app.clone()).or_default();
+        *tasks.entry(task.clone()).or_default() += runs;
+    }
+
     /// The number of a run that has one; 0 for one that nobody has heard of.
     pub(crate) fn known(&self, run: RunId) -> u64 {
         self.given.get(&run).copied().unwrap_or_default()

@@ -31,7 +31,13 @@ pub(crate) fn run(replay: &Replay, output: &Output) -> Result<(), Failure> {
                 task.is_none_or(|(app, task)| concerns(line, app, task))
             })
             .collect();
-        print(recording, &lines, replay.table, recordings.len() > 1, output);
+        print(
+            recording,
+            &lines,
+            replay.table,
+            recordings.len() > 1,
+            output,
+        );
         let departures = replayed.departures.iter();
         let departures = departures.filter(|one| until.is_none_or(|until| one.t <= until));
         for departure in departures {

@@ -47,16 +47,14 @@ pub(crate) fn run(what_if: &Arguments, output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
-fn read_policy(
-    file: &Path,
-) -> Result<Vec<lull_testkit::recording::FigureChange>, String> {
+fn read_policy(file: &Path) -> Result<Vec<lull_testkit::recording::FigureChange>, String> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| format!("{}: cannot be read: {error}", file.display()))?;
     figures(file, &text).map_err(|error| error.to_string())
 }
 
 fn table(all: &WhatIf, devices: usize) -> Rows {
-    let mut rows = Rows::new(["TASK", "NOW", "THEN", "CHANGE", "HELD BACK BY"]);
+    let mut rows = Rows::new(["TASK", "NOW", "NEW POLICY", "CHANGE", "HELD BACK BY"]);
     for task in &all.tasks {
         rows.push([
             format!("{}/{}", task.app, task.task),
@@ -83,11 +81,6 @@ fn held_back(task: &TaskChange, devices: usize) -> String {
 
 fn summary(all: &WhatIf, devices: usize) -> String {
     let tally = all.tally();
-    let virtual_starts = if all.recorded == all.now {
-        "as many with simulated runs".to_owned()
-    } else {
-        format!("{} with simulated runs", all.now)
-    };
     let of = if devices == 1 {
         String::new()
     } else {
@@ -95,8 +88,9 @@ fn summary(all: &WhatIf, devices: usize) -> String {
     };
     format!(
         "Tasks: {} gain, {} lose, {} of these starve.\n\
-         Starts: {} now, {} then. Wake-ups a day: {} now, {} then.\n\
-         {}{of} recorded, with {}; {virtual_starts} under the policy of that time.{}",
+         Starts: {} now, {} with the new policy.\n\
+         Wake-ups a day: {} now, {} with the new policy.\n\
+         Recorded: {}{of}, {}; simulated under the policy of that time: {}.{}",
         tally.gain,
         tally.lose,
         tally.starve,
@@ -106,6 +100,7 @@ fn summary(all: &WhatIf, devices: usize) -> String {
         a_day(all.wake_ups.1, all),
         length(all.length.as_millis()),
         count(all.recorded, "start"),
+        all.now,
         left_out(all),
     )
 }
@@ -152,7 +147,7 @@ fn document(all: &WhatIf, devices: usize) -> Value {
             "task": task.task,
             "recorded": task.recorded,
             "now": task.now,
-            "then": task.then,
+            "new_policy": task.then,
             "change": task.change.word(),
             "held_back_by": task.blocked.as_ref().map(lull_testkit::recording::Blocked::word),
             "starving": task.starving,
@@ -161,8 +156,8 @@ fn document(all: &WhatIf, devices: usize) -> Value {
     json!({
         "recordings": devices,
         "seconds": all.length.as_millis() / 1_000,
-        "starts": { "recorded": all.recorded, "now": all.now, "then": all.then },
-        "wake_ups": { "now": all.wake_ups.0, "then": all.wake_ups.1 },
+        "starts": { "recorded": all.recorded, "now": all.now, "new_policy": all.then },
+        "wake_ups": { "now": all.wake_ups.0, "new_policy": all.wake_ups.1 },
         "calls_left_out": all.left_out,
         "gain": tally.gain,
         "lose": tally.lose,

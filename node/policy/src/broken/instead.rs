@@ -9,8 +9,8 @@ use crate::trigger::{Route, arrival};
 use crate::turn::Turn;
 use crate::{
     App, AppId, Broken, Capability, ChannelActivity, Details, Device, DropReason, Exit, FrontState,
-    Level, Now, Occurrence, Outcome, Reading, RegistrationId, RegistrationRequest, Run, Running,
-    ScheduledKind, SocketActivity, Span, Trigger, TriggerKind, condition,
+    Level, Now, Occurrence, Outcome, Reading, Registration, RegistrationId, RegistrationRequest,
+    Run, Running, ScheduledKind, SocketActivity, Span, Trigger, TriggerKind, condition,
 };
 
 impl Device {
@@ -58,7 +58,7 @@ impl Device {
     /// The app's agent of the other kind is scheduled, which is in the way.
     pub(crate) fn schedules_the_other_kind(&self, app: &AppId, kind: ScheduledKind) -> bool {
         let twin = self.scheduled(app, other(kind));
-        self.broken(Broken::OneKindOnly) && twin.is_some_and(|twin| twin.is_scheduled_now())
+        self.broken(Broken::OneKindOnly) && twin.is_some_and(Registration::is_scheduled_now)
     }
 
     /// Resource-intensive agents that hold a place of a periodic one.
@@ -114,6 +114,18 @@ impl Device {
 }
 
 impl Turn<'_> {
+    /// Pushes that came before there was a handler go to the one that was just made.
+    pub(crate) fn deliver_what_waited_for_a_handler(&mut self) {
+        if !self.device.broken(Broken::PushesWaitForHandler) {
+            return;
+        }
+        let waiting: Vec<_> = self.device.index.unheld(&self.device.pushes).collect();
+        for push in waiting {
+            self.device.offers.insert(push.clone(), self.now.elapsed);
+            self.push_answered(&push, false);
+        }
+    }
+
     /// A firing goes another way than through the gates, or none.
     pub(crate) fn fires_otherwise(&mut self, id: RegistrationId) -> bool {
         let Some(registration) = self.device.registrations.get(&id) else {

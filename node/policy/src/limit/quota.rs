@@ -66,20 +66,27 @@ impl Device {
         }
     }
 
-    fn budgets(&self, app: &AppId) -> [(Resource, u64); 2] {
-        let policy = &self.policy;
-        let (cpu, network) = if self.lock_screen(app) {
-            (
-                policy.quota_cpu_lock_screen,
-                policy.quota_network_lock_screen,
-            )
-        } else {
-            (policy.quota_cpu, policy.quota_network)
-        };
-        [
-            (Resource::Cpu, cpu.as_millis().saturating_mul(1_000)),
-            (Resource::Network, network.0),
-        ]
+    /// What an app may use of a resource in one window; absent = it does not count now.
+    fn budget(&self, app: &AppId, resource: Resource) -> Option<u64> {
+        let (policy, lock_screen) = (&self.policy, self.lock_screen(app));
+        match resource {
+            Resource::Cpu => {
+                let time = if lock_screen {
+                    policy.quota_cpu_lock_screen
+                } else {
+                    policy.quota_cpu
+                };
+                Some(time.as_millis().saturating_mul(1_000))
+            }
+            Resource::Network => {
+                let bytes = if lock_screen {
+                    policy.quota_network_lock_screen
+                } else {
+                    policy.quota_network
+                };
+                self.readings.external_power.is(false).then_some(bytes.0)
+            }
+        }
     }
 
     fn rationed_runs(&self, app: &AppId) -> Vec<RunId> {
@@ -112,25 +119,27 @@ impl Turn<'_> {
                 network_spent: false,
             }),
         );
-        for (resource, budget) in self.device.budgets(app) {
-            self.effect(Effect::Meter {
-                app: app.clone(),
-                resource,
-                budget: Some(budget),
-            });
+        for resource in [Resource::Cpu, Resource::Network] {
+            self.meter(app, resource);
         }
+    }
+
+    /// Orders the host to count one resource from now on.
+    fn meter(&mut self, app: &AppId, resource: Resource) {
+        let budget = self.device.budget(app, resource);
+        self.effect(Effect::Meter {
+            app: app.clone(),
+            resource,
+            budget,
+        });
     }
 
     /// The host may have forgotten what to count.
     pub(crate) fn meter_again(&mut self) {
         let apps: Vec<AppId> = self.device.quotas.keys().cloned().collect();
         for app in apps {
-            for (resource, budget) in self.device.budgets(&app) {
-                self.effect(Effect::Meter {
-                    app: app.clone(),
-                    resource,
-                    budget: Some(budget),
-                });
+            for resource in [Resource::Cpu, Resource::Network] {
+                self.meter(&app, resource);
             }
         }
     }
@@ -205,10 +214,15 @@ impl Turn<'_> {
         }
     }
 
-    /// Power came or went: the network's quota may hold, or hold no more.
-    pub(crate) fn quotas_may_have_changed(&mut self) {
+    /// Power came or went: the network's quota may hold, or hold no more. Its bytes count on battery only, so counting ends
+    /// with external power and begins anew without (RES-14).
+    pub(crate) fn quotas_may_have_changed(&mut self, was_on_battery: bool) {
+        let turned = was_on_battery != self.device.readings.external_power.is(false);
         let apps: Vec<AppId> = self.device.quotas.keys().cloned().collect();
         for app in apps {
+            if turned {
+                self.meter(&app, Resource::Network);
+            }
             self.freeze_or_thaw(&app);
         }
     }

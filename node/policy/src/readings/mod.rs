@@ -23,6 +23,7 @@ impl Turn<'_> {
     /// ended or asked to cancel first, then edges fire (so that they join what waits), then what waits is looked at.
     pub(crate) fn readings(&mut self, reported: &[Reading]) {
         let held = self.held_by_power();
+        let was_on_battery = self.device.readings.external_power.is(false);
         let sources = self.take_in(reported);
         let stretch_begins = self.follow_stretch();
         let device = &mut *self.device;
@@ -30,7 +31,7 @@ impl Turn<'_> {
         if sources.contains(&Source::Power) {
             device.power_awaited = None;
             self.saver_may_have_changed();
-            self.quotas_may_have_changed();
+            self.quotas_may_have_changed(was_on_battery);
         }
         if sources.contains(&Source::Screen) {
             self.standby_may_have_changed();

@@ -114,8 +114,8 @@ impl Turn<'_> {
     /// EXP-06, AMB-31: automatic upload was switched; a stored expiry counts again from that moment.
     pub(crate) fn mortality_may_have_changed(&mut self, app: &AppId) {
         for kind in [ScheduledKind::Periodic, ScheduledKind::ResourceIntensive] {
-            let mortal = self.device.mortal(app, kind)
-                && !self.device.broken(Broken::AutoUploadIsForGood);
+            let mortal =
+                self.device.mortal(app, kind) && !self.device.broken(Broken::AutoUploadIsForGood);
             if let Some(id) = self.device.scheduled(app, kind).map(|r| r.id) {
                 self.edit(id, |registration| {
                     if let Some(schedule) = &mut registration.schedule {

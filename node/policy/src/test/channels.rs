@@ -51,7 +51,11 @@ fn bounds_of_a_channel() {
             let mut bench = Bench::full();
             let trigger = channel(&character.repeat(characters), minutes, Slot::Software);
             let answer = bench.try_register(request("t", trigger));
-            assert_eq!(refusal(&answer), expected, "TRGD-12: {characters} {minutes}");
+            assert_eq!(
+                refusal(&answer),
+                expected,
+                "TRGD-12: {characters} {minutes}"
+            );
         }
     }
 }
@@ -85,7 +89,11 @@ fn hardware_slots_are_counted() {
     for name in ["a", "b", "c"] {
         assert_eq!(register(&mut bench, name, Slot::Hardware), "ok");
     }
-    assert_eq!(register(&mut bench, "d", Slot::Hardware), "limit-reached", "TRGD-13");
+    assert_eq!(
+        register(&mut bench, "d", Slot::Hardware),
+        "limit-reached",
+        "TRGD-13"
+    );
     assert_eq!(register(&mut bench, "d", Slot::Software), "ok");
     let id = bench.device.registrations().next().unwrap().id;
     bench.ask(Request::Unregister {
@@ -93,7 +101,11 @@ fn hardware_slots_are_counted() {
         id,
         cancel: false,
     });
-    assert_eq!(register(&mut bench, "e", Slot::Hardware), "ok", "closing frees the slot");
+    assert_eq!(
+        register(&mut bench, "e", Slot::Hardware),
+        "ok",
+        "closing frees the slot"
+    );
 }
 
 #[test]
@@ -174,7 +186,11 @@ fn arrivals_queue_in_order_and_the_oldest_of_65_gives_way() {
     let activity = ChannelActivity::Message;
     let id = subject("c");
     let run = bench.only_run();
-    assert_eq!(run.details, Some(Details::Channel { id, activity }), "the oldest went");
+    assert_eq!(
+        run.details,
+        Some(Details::Channel { id, activity }),
+        "the oldest went"
+    );
     for run in 2..=65 {
         bench.end(run, Exit::Status(0));
     }
@@ -196,7 +212,9 @@ fn channels_and_pushes_are_critical_by_their_trigger_alone() {
         bench.internet(false);
         match trigger {
             Trigger::Push => bench.push("p1"),
-            Trigger::Socket { .. } => bench.occurs(on_socket("mail", "c", SocketActivity::Activity)),
+            Trigger::Socket { .. } => {
+                bench.occurs(on_socket("mail", "c", SocketActivity::Activity))
+            }
             Trigger::System { .. } => bench.internet(true),
             _ => bench.occurs(on_channel("mail", "c", ChannelActivity::Message)),
         }
@@ -204,7 +222,10 @@ fn channels_and_pushes_are_critical_by_their_trigger_alone() {
         assert_eq!(launch.critical, expected, "RES-16, RES-17: {trigger:?}");
         let limits = (launch.cancel_at, launch.kill_at);
         let now = bench.now.running;
-        let usual = (Some(now.after(Span::seconds(25))), Some(now.after(Span::seconds(30))));
+        let usual = (
+            Some(now.after(Span::seconds(25))),
+            Some(now.after(Span::seconds(30))),
+        );
         assert_eq!(limits, usual, "RES-18: {trigger:?}");
     }
 }
@@ -213,7 +234,10 @@ fn channels_and_pushes_are_critical_by_their_trigger_alone() {
 fn messages_need_their_capability_and_queue() {
     let trigger = || system(SystemEvent::SmsReceived);
     let mut bench = Bench::full();
-    assert_eq!(refusal(&bench.try_register(request("t", trigger()))), "invalid-argument");
+    assert_eq!(
+        refusal(&bench.try_register(request("t", trigger()))),
+        "invalid-argument"
+    );
     let mut bench = with_messages();
     bench.register(request("t", trigger()));
     bench.occurs(Occurrence::SmsReceived {
@@ -269,8 +293,12 @@ fn what_is_watched_fires_its_own_watch() {
     let watch = |pattern: &str| Trigger::DeviceWatcher {
         pattern: subject(pattern),
     };
-    let path = || Trigger::Files { path: subject("/a") };
-    let event = || Trigger::Bus { event: subject("e") };
+    let path = || Trigger::Files {
+        path: subject("/a"),
+    };
+    let event = || Trigger::Bus {
+        event: subject("e"),
+    };
     let rows = [
         (watch("usb:1"), device("usb:1", true), 1),
         (watch("usb:1"), device("usb:1", false), 1),
@@ -288,14 +316,21 @@ fn what_is_watched_fires_its_own_watch() {
         let mut bench = Bench::full();
         bench.register(request("t", trigger));
         bench.occurs(occurrence.clone());
-        assert_eq!(bench.launched().len(), expected, "TRG-46 to TRG-48: {occurrence:?}");
+        assert_eq!(
+            bench.launched().len(),
+            expected,
+            "TRG-46 to TRG-48: {occurrence:?}"
+        );
     }
 }
 
 #[test]
 fn the_online_identity_is_everybodys_event() {
     let mut bench = Bench::full();
-    bench.register(request("t", system(SystemEvent::OnlineIdConnectedStateChange)));
+    bench.register(request(
+        "t",
+        system(SystemEvent::OnlineIdConnectedStateChange),
+    ));
     bench.occurs(Occurrence::OnlineIdChanged);
     assert_eq!(bench.launched(), [1], "TRG-03");
 }

@@ -21,7 +21,11 @@ fn access_status_numbers_follow_the_enum() {
         (AccessStatus::DeniedByUser, 7, false),
     ];
     for (status, number, may_run) in rows {
-        assert_eq!((status.number(), status.may_run()), (number, may_run), "ACC-05, ACC-06");
+        assert_eq!(
+            (status.number(), status.may_run()),
+            (number, may_run),
+            "ACC-05, ACC-06"
+        );
     }
 }
 
@@ -34,18 +38,28 @@ fn request_access_kind_answers_yes_or_no() {
             reason: "to keep playing".to_owned(),
         })
     };
-    let (always, usual) = (AccessKind::AlwaysAllowed, AccessKind::AllowedSubjectToSystemPolicy);
+    let (always, usual) = (
+        AccessKind::AlwaysAllowed,
+        AccessKind::AllowedSubjectToSystemPolicy,
+    );
     let mut bench = Bench::bare();
     bench.send(Event::Apps(vec![app("mail")]));
     assert_eq!(ask(&mut bench, usual), Answer::Granted(true), "ACC-10");
     assert_eq!(status(&bench), AccessStatus::AllowedSubjectToSystemPolicy);
-    assert_eq!(ask(&mut bench, always), Answer::Granted(false), "somebody has to decide");
+    assert_eq!(
+        ask(&mut bench, always),
+        Answer::Granted(false),
+        "somebody has to decide"
+    );
     let wish = bench.store.get(&Key::Grant(app_id("mail"))).cloned();
     let Some(Record::Grant(grant)) = wish else {
         panic!("no grant: {wish:?}");
     };
     let wish = grant.wish.unwrap();
-    assert_eq!((wish.kind, wish.reason.as_str()), (always, "to keep playing"));
+    assert_eq!(
+        (wish.kind, wish.reason.as_str()),
+        (always, "to keep playing")
+    );
     set_access(&mut bench, Some(AccessChoice::Always));
     assert_eq!(ask(&mut bench, always), Answer::Granted(true));
     assert_eq!(status(&bench), AccessStatus::AlwaysAllowed);
@@ -87,7 +101,11 @@ fn forced_background_policy_beats_the_local_choice() {
             denied_apps: list(false),
             ..Policy::default()
         });
-        assert_eq!(status(&bench), expected, "ENT-05: {apps_in_background:?} {listed:?} {choice:?}");
+        assert_eq!(
+            status(&bench),
+            expected,
+            "ENT-05: {apps_in_background:?} {listed:?} {choice:?}"
+        );
         for other in [None, always, never] {
             set_access(&mut bench, other);
             let forced = apps_in_background != UserInControl || listed.is_some();
@@ -100,7 +118,11 @@ fn forced_background_policy_beats_the_local_choice() {
 
 #[test]
 fn a_small_device_has_room_for_twenty_apps() {
-    let rows = [(Some(999_999_999), 20), (Some(1_000_000_000), 21), (None, 21)];
+    let rows = [
+        (Some(999_999_999), 20),
+        (Some(1_000_000_000), 21),
+        (None, 21),
+    ];
     for (memory, room) in rows {
         let mut bench = Bench::bare();
         bench.profile(Profile {
@@ -124,7 +146,11 @@ fn a_small_device_has_room_for_twenty_apps() {
         let denied = Answer::Access(AccessStatus::DeniedBySystemPolicy);
         let granted = Answer::Access(AccessStatus::AllowedSubjectToSystemPolicy);
         assert_eq!(ask(&mut bench, "app-20"), denied, "AMB-22");
-        assert_eq!(ask(&mut bench, "app-00"), granted, "who holds a grant may ask again");
+        assert_eq!(
+            ask(&mut bench, "app-00"),
+            granted,
+            "who holds a grant may ask again"
+        );
         bench.ask(Request::RemoveAccess {
             app: app_id("app-00"),
         });

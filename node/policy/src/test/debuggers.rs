@@ -115,10 +115,18 @@ fn a_debugger_pauses_the_periodic_schedule_of_its_app() {
     bench.go(45 * MINUTE);
     assert_eq!(bench.starts("mail", "periodic"), [0; 0], "PER-08");
     assert_eq!(bench.waits_for(id), [WaitReason::Debugger]);
-    assert_eq!(bench.starts("news", "periodic").len(), 1, "of its own app only");
+    assert_eq!(
+        bench.starts("news", "periodic").len(),
+        1,
+        "of its own app only"
+    );
     let (app, kind, delay) = (app_id("mail"), PERIODIC, Span::ZERO);
     bench.ask(Request::LaunchForTest { app, kind, delay });
-    assert_eq!(bench.starts("mail", "periodic").len(), 1, "only this starts it");
+    assert_eq!(
+        bench.starts("mail", "periodic").len(),
+        1,
+        "only this starts it"
+    );
 }
 
 #[test]
@@ -150,8 +158,16 @@ fn idle_watchdog_cancels_with_idle_task() {
         bench.go(after);
         let run = RunId(1);
         bench.send(Event::RunSampled { run, sample });
-        let expected = if idle { vec![(1, CancelReason::IdleTask)] } else { vec![] };
-        assert_eq!(bench.cancels(), expected, "RUN-15: {sample:?} after {after} ms");
+        let expected = if idle {
+            vec![(1, CancelReason::IdleTask)]
+        } else {
+            vec![]
+        };
+        assert_eq!(
+            bench.cancels(),
+            expected,
+            "RUN-15: {sample:?} after {after} ms"
+        );
     }
 }
 
@@ -214,14 +230,20 @@ fn cancel_reasons_have_reference_numbers_and_causes() {
     let rows: [(Reason, u8, fn(&mut Bench)); 12] = [
         (Reason::Abort, 0, unregister),
         (Reason::Abort, 0, unplug),
-        (Reason::Terminating, 1, |bench| bench.send(Event::ShuttingDown)),
+        (Reason::Terminating, 1, |bench| {
+            bench.send(Event::ShuttingDown)
+        }),
         (Reason::LoggingOff, 2, log_off),
         (Reason::ServicingUpdate, 3, update),
         (Reason::IdleTask, 4, idle),
-        (Reason::Uninstall, 5, |bench| bench.send(Event::Apps(vec![]))),
+        (Reason::Uninstall, 5, |bench| {
+            bench.send(Event::Apps(vec![]))
+        }),
         (Reason::ConditionLoss, 6, |bench| bench.internet(false)),
         (Reason::SystemPolicy, 7, deny),
-        (Reason::ExecutionTimeExceeded, 9, |bench| drop(bench.go(10 * MINUTE))),
+        (Reason::ExecutionTimeExceeded, 9, |bench| {
+            drop(bench.go(10 * MINUTE))
+        }),
         (Reason::ResourceRevocation, 10, revoke),
         (Reason::EnergySaver, 11, |bench| bench.saver(true)),
     ];
@@ -232,7 +254,13 @@ fn cancel_reasons_have_reference_numbers_and_causes() {
         bench.register(RegistrationRequest {
             conditions: vec![Condition::InternetAvailable],
             cancel_on_condition_loss: true,
-            ..request("m", Trigger::Maintenance { minutes: 15, one_shot: false })
+            ..request(
+                "m",
+                Trigger::Maintenance {
+                    minutes: 15,
+                    one_shot: false,
+                },
+            )
         });
         bench.go(15 * MINUTE);
         bench.start(1);
@@ -324,6 +352,10 @@ fn audio_agent_cap_follows_the_level() {
             _ => None,
         });
         let shared = (Some("audio"), Some(Bytes::mib(mib)));
-        assert_eq!(launches.collect::<Vec<_>>(), [shared; 2], "RES-06: {level:?}");
+        assert_eq!(
+            launches.collect::<Vec<_>>(),
+            [shared; 2],
+            "RES-06: {level:?}"
+        );
     }
 }

@@ -35,7 +35,10 @@ fn privileged(id: &str) -> App {
 }
 
 fn register_for(bench: &mut Bench, app: &str) {
-    for (name, trigger) in [("use", Trigger::DeviceUse), ("service", Trigger::DeviceServicing)] {
+    for (name, trigger) in [
+        ("use", Trigger::DeviceUse),
+        ("service", Trigger::DeviceServicing),
+    ] {
         let registration = request(name, trigger);
         let app = app_id(app);
         let answer = bench.ask(Request::Register { app, registration });
@@ -56,7 +59,12 @@ fn devices_are_used_in_a_process_of_their_own_and_without_conditions() {
     let condition = vec![Condition::InternetAvailable];
     let rows = [
         (Trigger::DeviceUse, true, vec![], "ok"),
-        (Trigger::DeviceUse, true, condition.clone(), "invalid-argument"),
+        (
+            Trigger::DeviceUse,
+            true,
+            condition.clone(),
+            "invalid-argument",
+        ),
         (Trigger::DeviceUse, false, vec![], "invalid-argument"),
         (Trigger::DeviceServicing, true, vec![], "ok"),
         (Trigger::DeviceServicing, false, vec![], "invalid-argument"),
@@ -79,15 +87,28 @@ fn devices_are_used_in_a_process_of_their_own_and_without_conditions() {
 #[test]
 fn consent_is_asked_once_for_an_app_and_device_and_can_be_taken_back() {
     let mut bench = with_devices();
-    assert_eq!(use_device(&mut bench, "mail", "cam", false), raised(Raised::DeniedByUser));
-    assert_eq!(use_device(&mut bench, "mail", "cam", true), raised(Raised::Allowed));
+    assert_eq!(
+        use_device(&mut bench, "mail", "cam", false),
+        raised(Raised::DeniedByUser)
+    );
+    assert_eq!(
+        use_device(&mut bench, "mail", "cam", true),
+        raised(Raised::Allowed)
+    );
     bench.end(1, Exit::Status(0));
-    assert_eq!(use_device(&mut bench, "mail", "cam", false), raised(Raised::Allowed));
+    assert_eq!(
+        use_device(&mut bench, "mail", "cam", false),
+        raised(Raised::Allowed)
+    );
     bench.end(2, Exit::Status(0));
     let rows = [("mail", "gps"), ("news", "cam")];
     for (app, device) in rows {
         let answer = use_device(&mut bench, app, device, false);
-        assert_eq!(answer, raised(Raised::DeniedByUser), "TRGD-32: {app} {device}");
+        assert_eq!(
+            answer,
+            raised(Raised::DeniedByUser),
+            "TRGD-32: {app} {device}"
+        );
     }
     use_device(&mut bench, "mail", "cam", false);
     bench.ask(Request::RevokeConsent {
@@ -96,7 +117,10 @@ fn consent_is_asked_once_for_an_app_and_device_and_can_be_taken_back() {
     });
     assert_eq!(bench.cancels().len(), 1, "who uses it is asked to stop");
     bench.end(3, Exit::Status(0));
-    assert_eq!(use_device(&mut bench, "mail", "cam", false), raised(Raised::DeniedByUser));
+    assert_eq!(
+        use_device(&mut bench, "mail", "cam", false),
+        raised(Raised::DeniedByUser)
+    );
 }
 
 #[test]
@@ -105,7 +129,10 @@ fn a_second_use_waits_for_nobody() {
     use_device(&mut bench, "mail", "cam", true);
     let second = use_device(&mut bench, "mail", "gps", true);
     assert_eq!(second, raised(Raised::CurrentlyRunning), "TRGD-32");
-    assert_eq!(use_device(&mut bench, "news", "gps", true), raised(Raised::Allowed));
+    assert_eq!(
+        use_device(&mut bench, "news", "gps", true),
+        raised(Raised::Allowed)
+    );
 }
 
 #[test]
@@ -150,11 +177,23 @@ fn a_device_has_to_be_there_and_to_stay() {
         present,
     };
     bench.occurs(there("cam", false));
-    assert_eq!(use_device(&mut bench, "mail", "cam", true), raised(Raised::DeniedBySystem));
-    assert_eq!(service(&mut bench, "mail", None, true), raised(Raised::DeniedBySystem));
+    assert_eq!(
+        use_device(&mut bench, "mail", "cam", true),
+        raised(Raised::DeniedBySystem)
+    );
+    assert_eq!(
+        service(&mut bench, "mail", None, true),
+        raised(Raised::DeniedBySystem)
+    );
     bench.occurs(there("cam", true));
-    assert_eq!(use_device(&mut bench, "mail", "cam", true), raised(Raised::Allowed));
-    assert_eq!(service(&mut bench, "mail", None, true), raised(Raised::Allowed));
+    assert_eq!(
+        use_device(&mut bench, "mail", "cam", true),
+        raised(Raised::Allowed)
+    );
+    assert_eq!(
+        service(&mut bench, "mail", None, true),
+        raised(Raised::Allowed)
+    );
     bench.occurs(there("gps", false));
     assert_eq!(bench.cancels(), [], "another device");
     bench.occurs(there("cam", false));
@@ -170,7 +209,10 @@ fn a_device_that_left_is_away_over_a_restart() {
         present: false,
     });
     bench.restart(Vec::new());
-    assert_eq!(use_device(&mut bench, "mail", "cam", true), raised(Raised::DeniedBySystem));
+    assert_eq!(
+        use_device(&mut bench, "mail", "cam", true),
+        raised(Raised::DeniedBySystem)
+    );
 }
 
 #[test]
@@ -241,7 +283,11 @@ fn the_exit_of_the_app_ends_its_use() {
         assert_eq!(bench.cancels(), [], "RUN-24");
     }
     bench.front(FrontState::None);
-    assert_eq!(bench.cancels(), [(1, CancelReason::Terminating)], "TRGD-31, RUN-24");
+    assert_eq!(
+        bench.cancels(),
+        [(1, CancelReason::Terminating)],
+        "TRGD-31, RUN-24"
+    );
 }
 
 #[test]
@@ -263,7 +309,11 @@ fn only_the_makers_app_services_on_a_pc() {
         }]);
         bench.register(request("service", Trigger::DeviceServicing));
         let answer = service(&mut bench, "mail", None, true);
-        assert_eq!(answer, raised(expected), "TRGD-34: {capabilities:?} {signed_by:?}");
+        assert_eq!(
+            answer,
+            raised(expected),
+            "TRGD-34: {capabilities:?} {signed_by:?}"
+        );
     }
     for (kind, expected) in [
         (DeviceKind::Pc, "ok"),
@@ -319,15 +369,24 @@ fn servicing_is_expected_to_take_less_than_half_an_hour() {
 #[test]
 fn servicing_is_consented_to_each_time_and_one_at_a_time() {
     let mut bench = with_devices();
-    assert_eq!(service(&mut bench, "mail", None, true), raised(Raised::Allowed));
+    assert_eq!(
+        service(&mut bench, "mail", None, true),
+        raised(Raised::Allowed)
+    );
     for app in ["mail", "news"] {
         let answer = service(&mut bench, app, None, true);
         assert_eq!(answer, raised(Raised::CurrentlyRunning), "TRGD-38: {app}");
     }
     bench.end(1, Exit::Status(0));
     assert_eq!(bench.device.runs().count(), 0, "it never queues");
-    assert_eq!(service(&mut bench, "mail", None, false), raised(Raised::DeniedByUser));
-    assert_eq!(service(&mut bench, "mail", None, true), raised(Raised::Allowed));
+    assert_eq!(
+        service(&mut bench, "mail", None, false),
+        raised(Raised::DeniedByUser)
+    );
+    assert_eq!(
+        service(&mut bench, "mail", None, true),
+        raised(Raised::Allowed)
+    );
 }
 
 #[test]

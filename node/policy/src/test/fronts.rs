@@ -47,7 +47,10 @@ fn progress_reaches_the_foreground_only() {
         (FrontState::None, vec![]),
         (FrontState::Background, vec![]),
         (FrontState::Suspended, vec![]),
-        (FrontState::Foreground, vec![(1, PROGRESS(3)), (1, PROGRESS(u32::MAX))]),
+        (
+            FrontState::Foreground,
+            vec![(1, PROGRESS(3)), (1, PROGRESS(u32::MAX))],
+        ),
     ];
     for (state, expected) in rows {
         let mut bench = two_runs();
@@ -79,7 +82,11 @@ fn completion_follows_the_state_of_the_front_client() {
         bench.end(1, Exit::Status(0));
         assert_eq!(bench.news(), at_once, "RUN-19: {state:?}");
         bench.front(FrontState::Foreground);
-        assert_eq!(bench.news(), [at_once, later].concat(), "{state:?}, resumed");
+        assert_eq!(
+            bench.news(),
+            [at_once, later].concat(),
+            "{state:?}, resumed"
+        );
         assert_eq!(bench.last_outcome(), Outcome::Completed, "the log has it");
     }
 }
@@ -99,8 +106,16 @@ fn suspended_app_gets_progress_and_completion_on_resume() {
     bench.front(FrontState::Foreground);
     let mut news = bench.news();
     news[..2].sort_by_key(|(run, _)| *run);
-    let expected = [(1, PROGRESS(9)), (2, PROGRESS(2)), (2, FAILED), (1, COMPLETED)];
-    assert_eq!(news, expected, "the newest progress, then completions, oldest first");
+    let expected = [
+        (1, PROGRESS(9)),
+        (2, PROGRESS(2)),
+        (2, FAILED),
+        (1, COMPLETED),
+    ];
+    assert_eq!(
+        news, expected,
+        "the newest progress, then completions, oldest first"
+    );
     bench.front(FrontState::Suspended);
     bench.front(FrontState::Foreground);
     assert_eq!(bench.news().len(), 4, "once");
@@ -159,8 +174,16 @@ fn progress_completion_and_cancellation_reach_the_front_client() {
     bench.end(1, Exit::Status(0));
     bench.end(2, Exit::Signal(11));
     let aborted = Happening::Completion(Outcome::Aborted);
-    assert_eq!(bench.news(), [(1, PROGRESS(40)), (1, aborted), (2, FAILED)], "MNG-05");
-    let errors: Vec<_> = bench.device.finished().map(|run| run.message.clone()).collect();
+    assert_eq!(
+        bench.news(),
+        [(1, PROGRESS(40)), (1, aborted), (2, FAILED)],
+        "MNG-05"
+    );
+    let errors: Vec<_> = bench
+        .device
+        .finished()
+        .map(|run| run.message.clone())
+        .collect();
     assert_eq!(errors[0].as_deref(), Some("no server"), "RUN-20");
     assert!(errors[1].is_some(), "RUN-20, RUN-21");
 }
@@ -190,8 +213,15 @@ fn in_process_activation_names_task_and_group() {
     });
     bench.push("p1");
     let launch = bench.launch();
-    assert_eq!((launch.task, launch.host), (task("tiles"), HostKind::InProcess));
-    assert_eq!((launch.registration, launch.entry_point), (id, None), "RUN-03");
+    assert_eq!(
+        (launch.task, launch.host),
+        (task("tiles"), HostKind::InProcess)
+    );
+    assert_eq!(
+        (launch.registration, launch.entry_point),
+        (id, None),
+        "RUN-03"
+    );
     let registration = bench.device.registration(id).unwrap();
     assert_eq!(registration.group, Some(group), "MNG-03");
 }
@@ -212,7 +242,11 @@ fn an_app_that_does_not_run_is_started_in_the_background() {
         let app = app_id("mail");
         let order = effects.contains(&Effect::StartFront { app: app.clone() });
         assert_eq!(order, started, "RUN-04: {state:?}");
-        let expected = if started { FrontState::Background } else { state };
+        let expected = if started {
+            FrontState::Background
+        } else {
+            state
+        };
         assert_eq!(bench.device.front(&app), expected);
         bench.end(1, Exit::Status(0));
         assert_eq!(bench.device.front(&app), expected, "where it stays");
@@ -225,9 +259,20 @@ fn an_in_process_crash_takes_the_app_with_it() {
         let mut bench = in_the_app(FrontState::Foreground);
         bench.end(1, exit);
         assert_eq!(bench.last_outcome(), Outcome::UnhandledException);
-        assert_eq!(bench.device.front(&app_id("mail")), FrontState::None, "RUN-02");
-        assert_eq!(fronts(&bench).last(), Some(&(FrontState::None, FrontReason::Crashed)));
-        assert_eq!(kills(&bench.effects), [2], "its other in-process run, not the third");
+        assert_eq!(
+            bench.device.front(&app_id("mail")),
+            FrontState::None,
+            "RUN-02"
+        );
+        assert_eq!(
+            fronts(&bench).last(),
+            Some(&(FrontState::None, FrontReason::Crashed))
+        );
+        assert_eq!(
+            kills(&bench.effects),
+            [2],
+            "its other in-process run, not the third"
+        );
         bench.end(2, Exit::Signal(9));
         assert_eq!(bench.last_outcome(), Outcome::Terminated);
     }
@@ -237,7 +282,11 @@ fn an_in_process_crash_takes_the_app_with_it() {
 fn an_out_of_process_crash_leaves_the_app_alone() {
     let mut bench = in_the_app(FrontState::Foreground);
     bench.end(3, Exit::Signal(11));
-    assert_eq!(bench.device.front(&app_id("mail")), FrontState::Foreground, "RUN-02");
+    assert_eq!(
+        bench.device.front(&app_id("mail")),
+        FrontState::Foreground,
+        "RUN-02"
+    );
     assert_eq!(kills(&bench.effects), [0; 0]);
 }
 
@@ -254,9 +303,15 @@ fn an_in_process_run_that_does_not_leave_takes_the_app_with_it() {
     assert_eq!(bench.device.front(&app_id("mail")), FrontState::Foreground);
     let effects = bench.go(1);
     let app = app_id("mail");
-    assert!(effects.contains(&Effect::KillFront { app: app.clone() }), "RUN-05");
+    assert!(
+        effects.contains(&Effect::KillFront { app: app.clone() }),
+        "RUN-05"
+    );
     assert_eq!(bench.device.front(&app), FrontState::None);
-    assert_eq!(fronts(&bench).last(), Some(&(FrontState::None, FrontReason::Killed)));
+    assert_eq!(
+        fronts(&bench).last(),
+        Some(&(FrontState::None, FrontReason::Killed))
+    );
 }
 
 #[test]
@@ -268,7 +323,11 @@ fn closing_the_app_ends_its_in_process_runs_only() {
     }
     bench.front(FrontState::None);
     let terminating = CancelReason::Terminating;
-    assert_eq!(bench.cancels(), [(1, terminating), (2, terminating)], "RUN-24");
+    assert_eq!(
+        bench.cancels(),
+        [(1, terminating), (2, terminating)],
+        "RUN-24"
+    );
 }
 
 #[test]

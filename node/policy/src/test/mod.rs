@@ -164,6 +164,8 @@ pub(crate) struct Bench {
     pub(crate) age: u64,
     /// Everything observed so far, with the age at which.
     pub(crate) told: Vec<(u64, Observation)>,
+    /// Every receipt sent so far.
+    pub(crate) sent: Vec<Receipt>,
     calls: u64,
 }
 
@@ -183,6 +185,7 @@ impl Bench {
             observed: Vec::new(),
             age: 0,
             told: Vec::new(),
+            sent: Vec::new(),
             calls: 0,
         };
         bench.boot("boot-1");
@@ -221,7 +224,12 @@ impl Bench {
                     self.told.push((self.age, (*observation).clone()));
                     self.observed.push(*observation);
                 }
-                other => self.effects.push(other),
+                other => {
+                    if let Effect::SendReceipt(receipt) = &other {
+                        self.sent.push(receipt.clone());
+                    }
+                    self.effects.push(other);
+                }
             }
         }
         let mut violations = invariants::check(&self.device);
@@ -251,8 +259,9 @@ impl Bench {
 
     /// The daemon dies and comes back in the same boot.
     pub(crate) fn restart(&mut self, held: Vec<RunId>) {
+        let boot = self.device.clock.boot.clone().unwrap();
         self.device = self.restored();
-        self.boot("boot-1");
+        self.send(Event::Booted { boot });
         self.send(Event::RunsHeld { runs: held });
     }
 

@@ -47,7 +47,12 @@ fn offered() -> Bench {
 fn the_app_in_the_foreground_is_asked_first() {
     for (handled, runs) in [(true, 0), (false, 1)] {
         let mut bench = offered();
-        assert!(bench.effects.iter().any(|e| matches!(e, Effect::OfferPush(_))));
+        assert!(
+            bench
+                .effects
+                .iter()
+                .any(|e| matches!(e, Effect::OfferPush(_)))
+        );
         assert_eq!(bench.device.runs().count(), 0);
         answered(&mut bench, "p1", handled);
         assert_eq!(bench.device.runs().count(), runs, "PSH-10");
@@ -64,7 +69,11 @@ fn an_app_that_does_not_answer_has_five_seconds() {
     bench.go(4_999);
     assert_eq!(bench.device.runs().count(), 0);
     bench.go(1);
-    assert_eq!(bench.device.runs().count(), 1, "by default the task runs (PSH-10)");
+    assert_eq!(
+        bench.device.runs().count(),
+        1,
+        "by default the task runs (PSH-10)"
+    );
     answered(&mut bench, "p1", true);
     assert_eq!(bench.device.runs().count(), 1, "too late");
 }
@@ -164,7 +173,9 @@ fn what_is_held_back_is_retained_as_asked() {
         bench.register(request("p", Trigger::Push));
         bench.saver(true);
         for (n, retention) in retentions.iter().enumerate() {
-            arrives(&mut bench, &format!("p{n}"), |push| push.retention = *retention);
+            arrives(&mut bench, &format!("p{n}"), |push| {
+                push.retention = *retention
+            });
         }
         bench.saver(false);
         let delivered = deliveries(&mut bench);
@@ -212,5 +223,9 @@ fn sixty_four_pushes_wait_and_the_next_is_refused() {
     bench.push("p64");
     let full = PushFate::Dropped(DropReason::QueueFull);
     assert_eq!(bench.fates("p64"), [full], "rule book 0a");
-    assert_eq!(bench.fates("p0"), [PushFate::Queued], "the oldest is never dropped");
+    assert_eq!(
+        bench.fates("p0"),
+        [PushFate::Queued],
+        "the oldest is never dropped"
+    );
 }

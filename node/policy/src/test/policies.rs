@@ -49,7 +49,11 @@ fn a_denial_of_policy_ends_trigger_tasks_and_holds_no_grant() {
         denied_apps: [app_id("mail")].into(),
         ..Policy::default()
     });
-    assert_eq!(bench.cancels(), [(1, CancelReason::SystemPolicy)], "ACC-14, ENT-05");
+    assert_eq!(
+        bench.cancels(),
+        [(1, CancelReason::SystemPolicy)],
+        "ACC-14, ENT-05"
+    );
     bench.end(1, Exit::Status(0));
     bench.internet(false);
     bench.internet(true);
@@ -102,9 +106,17 @@ fn a_shutdown_asks_everybody_and_nothing_begins() {
     let before = bench.device.runs().count();
     bench.send(Event::ShuttingDown);
     let asked = bench.cancels();
-    assert!(asked.iter().all(|(_, reason)| *reason == CancelReason::Terminating));
+    assert!(
+        asked
+            .iter()
+            .all(|(_, reason)| *reason == CancelReason::Terminating)
+    );
     assert_eq!(asked.len() + 1, before);
-    assert_eq!(kills(&bench.effects), [intensive], "no grace for scheduled agents (RUN-45)");
+    assert_eq!(
+        kills(&bench.effects),
+        [intensive],
+        "no grace for scheduled agents (RUN-45)"
+    );
     bench.push("p1");
     assert_eq!(bench.launched(), [0; 0]);
     let left: Vec<u64> = asked.iter().map(|(run, _)| *run).collect();
@@ -156,7 +168,10 @@ fn the_networks_changes_are_one_event_two_seconds_after_the_last() {
     let begin = bench.age;
     bench.read(&[network(Network::None)]);
     bench.go(1_999);
-    bench.read(&[network(Network::Cellular), Reading::Metered(Level::Known(true))]);
+    bench.read(&[
+        network(Network::Cellular),
+        Reading::Metered(Level::Known(true)),
+    ]);
     bench.go(1_999);
     assert_eq!(bench.starts("mail", "t"), [0; 0]);
     bench.go(1);
@@ -167,7 +182,10 @@ fn the_networks_changes_are_one_event_two_seconds_after_the_last() {
 
 #[test]
 fn readings_anew_are_a_baseline() {
-    let rows = [(Event::Readings as fn(Vec<Reading>) -> Event, 1), (Event::ReadingsAnew, 0)];
+    let rows = [
+        (Event::Readings as fn(Vec<Reading>) -> Event, 1),
+        (Event::ReadingsAnew, 0),
+    ];
     for (event, fired) in rows {
         let mut bench = Bench::full();
         bench.register(request("i", INTERNET));
@@ -187,7 +205,9 @@ fn readings_anew_end_what_lost_its_conditions() {
     bench.eligible();
     bench.go(10 * SECOND);
     bench.add("mail", INTENSIVE);
-    bench.send(Event::ReadingsAnew(vec![Reading::ScreenLocked(Level::Known(false))]));
+    bench.send(Event::ReadingsAnew(vec![Reading::ScreenLocked(
+        Level::Known(false),
+    )]));
     assert_eq!(kills(&bench.effects), [1], "INT-07");
 }
 
@@ -213,10 +233,30 @@ fn edges_of_every_system_event() {
         (UserPresent, &[present(true)], &[present(false)], false),
         (UserAway, &[present(true)], &[present(false)], true),
         (UserAway, &[present(false)], &[present(true)], false),
-        (SessionConnected, &[session(Nobody)], &[session(Connected)], true),
-        (SessionConnected, &[session(Disconnected)], &[session(Connected)], true),
-        (SessionConnected, &[session(Connected)], &[session(Disconnected)], false),
-        (SessionConnected, &[session(Nobody)], &[session(Disconnected)], false),
+        (
+            SessionConnected,
+            &[session(Nobody)],
+            &[session(Connected)],
+            true,
+        ),
+        (
+            SessionConnected,
+            &[session(Disconnected)],
+            &[session(Connected)],
+            true,
+        ),
+        (
+            SessionConnected,
+            &[session(Connected)],
+            &[session(Disconnected)],
+            false,
+        ),
+        (
+            SessionConnected,
+            &[session(Nobody)],
+            &[session(Disconnected)],
+            false,
+        ),
         (Cost, &[power(true), screen(true)], &[power(false)], true),
         (Cost, &[power(false), screen(true)], &[screen(false)], true),
         (Cost, &[power(true), screen(true)], &[screen(false)], false),

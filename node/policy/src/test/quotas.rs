@@ -63,18 +63,30 @@ fn cpu_time_a_window_by_class() {
             name: task("work"),
         });
         let found = meters(&bench.effects);
-        assert!(found.contains(&(Resource::Cpu, Some(micros))), "RES-13: {found:?}");
+        assert!(
+            found.contains(&(Resource::Cpu, Some(micros))),
+            "RES-13: {found:?}"
+        );
         bench.start(1);
         bench.go(MINUTE);
         spend(&mut bench, Resource::Cpu);
         assert!(bench.effects.contains(&Effect::Freeze { run: RunId(1) }));
         assert_eq!(frozen(&bench), [Some(Resource::Cpu)]);
         let effects = bench.until(window - 1);
-        assert!(!effects.contains(&Effect::Thaw { run: RunId(1) }), "{lock_screen}");
+        assert!(
+            !effects.contains(&Effect::Thaw { run: RunId(1) }),
+            "{lock_screen}"
+        );
         let effects = bench.go(1);
-        assert!(effects.contains(&Effect::Thaw { run: RunId(1) }), "{lock_screen}");
+        assert!(
+            effects.contains(&Effect::Thaw { run: RunId(1) }),
+            "{lock_screen}"
+        );
         assert_eq!(frozen(&bench), [None]);
-        assert!(meters(&effects).contains(&(Resource::Cpu, Some(micros))), "a new allowance");
+        assert!(
+            meters(&effects).contains(&(Resource::Cpu, Some(micros))),
+            "a new allowance"
+        );
     }
 }
 
@@ -177,12 +189,19 @@ fn network_ledger_counts_on_battery_only() {
         bench.read(&[Reading::ExternalPower(Level::Known(false))]);
         fire(&mut bench);
         let found = meters(&bench.effects);
-        assert!(found.contains(&(Resource::Network, Some(bytes))), "RES-14: {found:?}");
+        assert!(
+            found.contains(&(Resource::Network, Some(bytes))),
+            "RES-14: {found:?}"
+        );
         spend(&mut bench, Resource::Network);
         assert_eq!(frozen(&bench), [Some(Resource::Network)], "{lock_screen}");
         bench.read(&[Reading::ExternalPower(Level::Known(true))]);
         assert_eq!(frozen(&bench), [None], "on power it holds nothing");
         bench.read(&[Reading::ExternalPower(Level::Known(false))]);
-        assert_eq!(frozen(&bench), [Some(Resource::Network)], "what was used is used");
+        assert_eq!(
+            frozen(&bench),
+            [Some(Resource::Network)],
+            "what was used is used"
+        );
     }
 }

@@ -24,13 +24,21 @@ fn each_kind_is_registered_once_for_an_app() {
         let answer = bench.try_register(request("b", trigger.clone()));
         assert_eq!(refusal(&answer), second, "{trigger:?}");
         if second != "ok" {
-            assert_eq!(bench.device.records(), before, "it changes nothing (TRGD-20)");
+            assert_eq!(
+                bench.device.records(),
+                before,
+                "it changes nothing (TRGD-20)"
+            );
         }
         let again = RegistrationRequest {
             replace: true,
             ..request("a", trigger.clone())
         };
-        assert_eq!(refusal(&bench.try_register(again)), "ok", "AMB-41: {trigger:?}");
+        assert_eq!(
+            refusal(&bench.try_register(again)),
+            "ok",
+            "AMB-41: {trigger:?}"
+        );
     }
 }
 
@@ -72,7 +80,10 @@ fn one_run_at_a_time_whoever_asks() {
         bench.register(request("work", trigger));
         raise(&mut bench, "work");
         for _ in 0..3 {
-            assert_eq!(raise(&mut bench, "work"), Answer::Raised(Raised::CurrentlyRunning));
+            assert_eq!(
+                raise(&mut bench, "work"),
+                Answer::Raised(Raised::CurrentlyRunning)
+            );
         }
         bench.end(1, Exit::Status(0));
         assert_eq!(bench.device.runs().count(), 0, "TRGD-23: it never queues");
@@ -89,7 +100,9 @@ fn access_policy_and_saver_answer_the_caller() {
         });
     };
     let remove = |bench: &mut Bench| {
-        bench.ask(Request::RemoveAccess { app: app_id("mail") });
+        bench.ask(Request::RemoveAccess {
+            app: app_id("mail"),
+        });
     };
     let never = |bench: &mut Bench| {
         let choice = Some(AccessChoice::Never);
@@ -117,7 +130,14 @@ fn access_policy_and_saver_answer_the_caller() {
             set(&mut bench);
             let answer = raise(&mut bench, "work");
             assert_eq!(answer, Answer::Raised(Raised::DisabledByPolicy), "{cause}");
-            assert_eq!(bench.device.runs().filter(|run| run.task == task("work")).count(), 0);
+            assert_eq!(
+                bench
+                    .device
+                    .runs()
+                    .filter(|run| run.task == task("work"))
+                    .count(),
+                0
+            );
         }
     }
 }
@@ -174,7 +194,10 @@ fn details_are_empty_for_edges_and_timers() {
                     activity: SocketActivity::Activity,
                 });
             },
-            Some(Details::Socket { id: id(), activity: socket }),
+            Some(Details::Socket {
+                id: id(),
+                activity: socket,
+            }),
         ),
         (
             Trigger::DeviceUse,
@@ -186,7 +209,10 @@ fn details_are_empty_for_edges_and_timers() {
                     consent: true,
                 });
             },
-            Some(Details::Device { device: id(), present: true }),
+            Some(Details::Device {
+                device: id(),
+                present: true,
+            }),
         ),
         (
             Trigger::Bus { event: id() },
@@ -206,7 +232,10 @@ fn details_are_empty_for_edges_and_timers() {
                     present: false,
                 });
             },
-            Some(Details::Device { device: id(), present: false }),
+            Some(Details::Device {
+                device: id(),
+                present: false,
+            }),
         ),
     ];
     for (trigger, fire, expected) in rows {
@@ -246,7 +275,9 @@ fn raw_payload_reaches_the_task_unchanged() {
     for (size, taken) in rows {
         let mut bench = Bench::full();
         bench.register(request("p", Trigger::Push));
-        let payload: Vec<u8> = (0..size).map(|n| u8::try_from(n * 7 % 256).unwrap()).collect();
+        let payload: Vec<u8> = (0..size)
+            .map(|n| u8::try_from(n * 7 % 256).unwrap())
+            .collect();
         bench.send(Event::PushArrived(Push {
             id: push_id("p1"),
             app: app_id("mail"),
@@ -279,5 +310,9 @@ fn each_run_has_an_instance_record() {
     assert_eq!(found, [(1, first, 1, None), (2, second, 1, None)]);
     bench.start(1);
     bench.report(1, Report::Progress(7));
-    assert_eq!(bench.device.runs().next().unwrap().progress, Some(7), "RUN-10");
+    assert_eq!(
+        bench.device.runs().next().unwrap().progress,
+        Some(7),
+        "RUN-10"
+    );
 }

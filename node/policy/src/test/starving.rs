@@ -11,7 +11,13 @@ fn starves(bench: &Bench, id: RegistrationId) -> Option<Starvation> {
 fn three_periods_without_a_run() {
     let rows = [
         (timer(60), 3 * HOUR),
-        (Trigger::Maintenance { minutes: 15, one_shot: false }, 45 * MINUTE),
+        (
+            Trigger::Maintenance {
+                minutes: 15,
+                one_shot: false,
+            },
+            45 * MINUTE,
+        ),
         (once(60), HOUR + 3 * DAY),
     ];
     for (trigger, after) in rows {
@@ -47,7 +53,11 @@ fn a_periodic_agent_starves_after_three_longest_gaps() {
     let found = starves(&bench, id).unwrap();
     assert_eq!(found.expected, 3);
     assert_eq!(found.blocked_by, Some(Blocker::Waits(WaitReason::Operator)));
-    assert!(matches!(found.proposal, Proposal::Operator { .. }), "{:?}", found.proposal);
+    assert!(
+        matches!(found.proposal, Proposal::Operator { .. }),
+        "{:?}",
+        found.proposal
+    );
 }
 
 #[test]
@@ -60,7 +70,10 @@ fn without_a_period_of_its_own_after_three_days() {
     assert_eq!(starves(&bench, id), None);
     bench.go(1);
     let found = starves(&bench, id).unwrap();
-    assert_eq!(found.blocked_by, Some(Blocker::Waits(WaitReason::BatteryLevel)));
+    assert_eq!(
+        found.blocked_by,
+        Some(Blocker::Waits(WaitReason::BatteryLevel))
+    );
     let Proposal::Figure { name, .. } = found.proposal else {
         panic!("{:?}", found.proposal);
     };

@@ -29,21 +29,35 @@ fn before_an_update() -> Bench {
 }
 
 fn tasks(bench: &Bench) -> Vec<String> {
-    bench.device.runs().map(|run| run.task.to_string()).collect()
+    bench
+        .device
+        .runs()
+        .map(|run| run.task.to_string())
+        .collect()
 }
 
 #[test]
 fn drain_then_version_then_update_task_then_event() {
     let mut bench = before_an_update();
     update(&mut bench, version("2.0"));
-    assert_eq!(bench.cancels(), [(1, CancelReason::ServicingUpdate)], "MNG-09");
-    assert_eq!((installed(&bench), tasks(&bench)), ("1.0".to_owned(), vec!["t".to_owned()]));
+    assert_eq!(
+        bench.cancels(),
+        [(1, CancelReason::ServicingUpdate)],
+        "MNG-09"
+    );
+    assert_eq!(
+        (installed(&bench), tasks(&bench)),
+        ("1.0".to_owned(), vec!["t".to_owned()])
+    );
     bench.go(4 * SECOND);
     bench.end(1, Exit::Status(0));
     assert_eq!(bench.last_outcome(), Outcome::Cancelled);
     assert_eq!(installed(&bench), "2.0");
     assert_eq!(tasks(&bench), ["update-task"], "TRG-35");
-    assert_eq!(bench.only_run().entry_point, Some(EntryPoint::new("updater").unwrap()));
+    assert_eq!(
+        bench.only_run().entry_point,
+        Some(EntryPoint::new("updater").unwrap())
+    );
     bench.end(2, Exit::Status(0));
     assert_eq!(tasks(&bench), ["serviced"], "TRG-30");
 }
@@ -64,7 +78,11 @@ fn the_update_task_has_thirty_seconds_and_needs_no_access() {
     let mut bench = Bench::bare();
     update(&mut bench, version("1.0"));
     update(&mut bench, version("2.0"));
-    assert_eq!(tasks(&bench), ["update-task"], "it was never run and never asked (TRG-35)");
+    assert_eq!(
+        tasks(&bench),
+        ["update-task"],
+        "it was never run and never asked (TRG-35)"
+    );
     bench.start(1);
     bench.go(25 * SECOND - 1);
     assert_eq!(bench.cancels(), []);
@@ -72,7 +90,11 @@ fn the_update_task_has_thirty_seconds_and_needs_no_access() {
     assert_eq!(bench.cancels(), [(1, CancelReason::ExecutionTimeExceeded)]);
     assert_eq!(kills(&bench.go(5 * SECOND)), [1], "MNG-12");
     bench.end(1, Exit::Signal(9));
-    assert_eq!(bench.device.registrations().count(), 0, "declared, not registered");
+    assert_eq!(
+        bench.device.registrations().count(),
+        0,
+        "declared, not registered"
+    );
 }
 
 #[test]
@@ -97,10 +119,13 @@ fn an_update_task_that_fails_stops_no_update() {
 #[test]
 fn an_app_without_an_update_task() {
     let mut bench = before_an_update();
-    update(&mut bench, App {
-        version: "2.0".to_owned(),
-        ..app("mail")
-    });
+    update(
+        &mut bench,
+        App {
+            version: "2.0".to_owned(),
+            ..app("mail")
+        },
+    );
     bench.end(1, Exit::Status(0));
     assert_eq!(tasks(&bench), ["serviced"]);
 }
@@ -137,12 +162,20 @@ fn after_an_update_access_is_dropped_and_asked_for_anew() {
     bench.end(2, Exit::Status(0));
     bench.end(3, Exit::Status(0));
     let app = || app_id("mail");
-    assert_eq!(bench.device.access(&app()), AccessStatus::Unspecified, "ACC-02");
+    assert_eq!(
+        bench.device.access(&app()),
+        AccessStatus::Unspecified,
+        "ACC-02"
+    );
     bench.internet(false);
     bench.internet(true);
     assert_eq!(bench.drops("t"), [DropReason::Access], "AMB-07");
     let answer = bench.ask(Request::RequestAccess { app: app() });
-    assert_eq!(answer, Answer::Access(AccessStatus::Unspecified), "drop it first");
+    assert_eq!(
+        answer,
+        Answer::Access(AccessStatus::Unspecified),
+        "drop it first"
+    );
     bench.ask(Request::RemoveAccess { app: app() });
     bench.ask(Request::RequestAccess { app: app() });
     bench.internet(false);
@@ -159,7 +192,11 @@ fn a_forced_grant_is_never_stale() {
     });
     update(&mut bench, version("2.0"));
     bench.end(1, Exit::Status(0));
-    assert_eq!(bench.device.access(&app_id("mail")), AccessStatus::AlwaysAllowed, "AMB-07");
+    assert_eq!(
+        bench.device.access(&app_id("mail")),
+        AccessStatus::AlwaysAllowed,
+        "AMB-07"
+    );
 }
 
 #[test]
@@ -190,7 +227,11 @@ fn nothing_starts_while_an_update_drains() {
     bench.push("p1");
     bench.internet(false);
     bench.internet(true);
-    assert_eq!(tasks(&bench), ["t"], "the older version begins nothing any more");
+    assert_eq!(
+        tasks(&bench),
+        ["t"],
+        "the older version begins nothing any more"
+    );
 }
 
 #[test]

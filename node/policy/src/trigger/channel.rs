@@ -1,7 +1,7 @@
 //! `ControlChannelTrigger` (TRG-14, TRGD-10 to TRGD-14): the bounds of a registration, and the hardware slots of the
 //! device. The connection itself is the host's.
 
-use crate::{Device, Refusal, Slot, Subject, Trigger};
+use crate::{Device, Refusal, RegistrationId, Slot, Subject, Trigger};
 
 /// Most characters of a channel's name (TRGD-12).
 const NAME: usize = 64;
@@ -36,25 +36,20 @@ pub(crate) fn validate(id: &Subject, keep_alive_minutes: u32) -> Result<(), Refu
     Ok(())
 }
 
-/// TRGD-13: `PolicyError`, too many: a device keeps only so many channels in hardware.
-pub(crate) fn slot(device: &Device, trigger: &Trigger) -> Result<(), Refusal> {
-    let hardware = |trigger: &Trigger| {
-        let slot = if let Trigger::ControlChannel { slot, .. } = trigger {
-            Some(*slot)
-        } else {
-            None
-        };
-        slot == Some(Slot::Hardware)
-    };
-    if !hardware(trigger) {
+/// TRGD-13: `PolicyError`, too many: a device keeps only so many channels in hardware. Those to be replaced free theirs.
+pub(crate) fn slots<'t>(
+    device: &Device,
+    wanted: impl Iterator<Item = &'t Trigger>,
+    replaced: &[RegistrationId],
+) -> Result<(), Refusal> {
+    let wanted = wanted.filter(|trigger| in_hardware(trigger)).count();
+    if wanted == 0 {
         return Ok(());
     }
     let limit = device.policy.channel_hardware_slots as usize;
-    let taken = device
-        .registrations()
-        .filter(|r| hardware(&r.trigger))
-        .count();
-    if taken >= limit {
+    let others = device.registrations().filter(|r| !replaced.contains(&r.id));
+    let taken = others.filter(|r| in_hardware(&r.trigger)).count();
+    if taken + wanted > limit {
         return Err(Refusal::LimitReached {
             message: format!(
                 "{taken} of {limit} hardware slots for control channels are taken; use a software slot"
@@ -62,4 +57,13 @@ pub(crate) fn slot(device: &Device, trigger: &Trigger) -> Result<(), Refusal> {
         });
     }
     Ok(())
+}
+
+fn in_hardware(trigger: &Trigger) -> bool {
+    let slot = if let Trigger::ControlChannel { slot, .. } = trigger {
+        Some(*slot)
+    } else {
+        None
+    };
+    slot == Some(Slot::Hardware)
 }

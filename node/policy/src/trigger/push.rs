@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 use crate::turn::Turn;
 use crate::{
-    AppId, Broken, DropReason, FrontState, Hop, Key, Observation, Push, PushFate, PushId,
+    AppId, Broken, Device, DropReason, FrontState, Hop, Key, Observation, Push, PushFate, PushId,
     RegistrationId, RunId, TaskName, bounds,
 };
 
@@ -28,6 +28,13 @@ pub(crate) struct Holders {
     pub(crate) queued: BTreeSet<RegistrationId>,
     /// Runs of it under way.
     pub(crate) running: BTreeSet<RunId>,
+}
+
+impl Device {
+    /// Pushes offered to an app in the foreground.
+    pub(crate) fn offered(&self) -> impl Iterator<Item = &Push> {
+        self.offers.keys().filter_map(|push| self.pushes.get(push))
+    }
 }
 
 impl Turn<'_> {
@@ -100,6 +107,25 @@ impl Turn<'_> {
         }
     }
 
+    /// What is past its life is offered no longer, and no task gets it (PSH-16).
+    pub(super) fn expire_offers(&mut self) {
+        if self.device.broken(Broken::NothingExpires) {
+            return;
+        }
+        let late: Vec<(PushId, AppId)> = self
+            .device
+            .offered()
+            .filter(|push| push.expires <= self.now.wall)
+            .map(|push| (push.id.clone(), push.app.clone()))
+            .collect();
+        for (push, app) in late {
+            self.device.offers.remove(&push);
+            self.unrouted(&app, DropReason::Expired);
+            self.tell_fate(&app, &push, PushFate::Expired);
+            self.decide(&push, Hop::Expired);
+        }
+    }
+
     /// The app did not answer in time: its tasks get the push.
     pub(crate) fn withdraw_offers(&mut self) {
         let now = self.horizon.elapsed;
@@ -110,23 +136,6 @@ impl Turn<'_> {
             .collect();
         for push in late {
             self.push_answered(&push, false);
-        }
-    }
-
-    /// Pushes that a restart of the daemon found offered: the app's answer is lost, so its tasks get them.
-    pub(crate) fn deliver_what_nobody_holds(&mut self) {
-        let lost: Vec<PushId> = self
-            .device
-            .pushes
-            .keys()
-            .filter(|push| {
-                let holders = self.device.index.holders(push);
-                holders.queued.is_empty() && holders.running.is_empty()
-            })
-            .cloned()
-            .collect();
-        for push in lost {
-            self.deliver_to_all(&push);
         }
     }
 

@@ -91,46 +91,30 @@ impl Turn<'_> {
             })
     }
 
-    /// TRGD-20: once per app instance; one about to be replaced does not count (AMB-41).
-    pub(crate) fn once_only(
+    /// TRGD-20: once per app instance; one about to be replaced does not count (AMB-41), those made together do.
+    pub(crate) fn once_only<'t>(
         &self,
         app: &AppId,
         trigger: &Trigger,
+        mut together: impl Iterator<Item = &'t Trigger>,
         replaced: &[RegistrationId],
     ) -> Result<(), Refusal> {
         let kind = trigger.kind();
-        match kind {
-            TriggerKind::Application | TriggerKind::Media | TriggerKind::DeviceUse => {}
-            TriggerKind::Timer
-            | TriggerKind::Maintenance
-            | TriggerKind::System(_)
-            | TriggerKind::Push
-            | TriggerKind::ControlChannel
-            | TriggerKind::Socket
-            | TriggerKind::DeviceServicing
-            | TriggerKind::DeviceWatcher
-            | TriggerKind::Files
-            | TriggerKind::Bus
-            | TriggerKind::Reserved
-            | TriggerKind::Periodic
-            | TriggerKind::ResourceIntensive
-            | TriggerKind::UpdateTask => return Ok(()),
-        }
-        if self.device.broken(Broken::OnceOnlyUnlimited) {
+        if !is_once_only(kind) || self.device.broken(Broken::OnceOnlyUnlimited) {
             return Ok(());
         }
         let others = self.device.index.routed(&Route::Raised(app.clone(), kind));
-        match others.iter().find(|id| !replaced.contains(id)) {
-            None => Ok(()),
-            Some(other) => Err(Refusal::AlreadyExists {
-                message: format!(
-                    "{app} has a trigger of the kind {} already (registration {}); an app has at most one, \
-                     unregister that one or replace it by its name",
-                    kind.word(),
-                    other.0
-                ),
-            }),
+        let other = others.iter().find(|id| !replaced.contains(id));
+        if other.is_none() && !together.any(|other| other.kind() == kind) {
+            return Ok(());
         }
+        Err(Refusal::AlreadyExists {
+            message: format!(
+                "{app} has a trigger of the kind {} already; an app has at most one, unregister that one or replace it \
+                 by its name",
+                kind.word(),
+            ),
+        })
     }
 
     /// MNG-13: a registration fired by hand, where it could still fire and is not raised by its app.
@@ -174,6 +158,27 @@ impl Turn<'_> {
                 ))
             }
         }
+    }
+}
+
+/// TRGD-20: which kinds an app may have once only.
+const fn is_once_only(kind: TriggerKind) -> bool {
+    match kind {
+        TriggerKind::Application | TriggerKind::Media | TriggerKind::DeviceUse => true,
+        TriggerKind::Timer
+        | TriggerKind::Maintenance
+        | TriggerKind::System(_)
+        | TriggerKind::Push
+        | TriggerKind::ControlChannel
+        | TriggerKind::Socket
+        | TriggerKind::DeviceServicing
+        | TriggerKind::DeviceWatcher
+        | TriggerKind::Files
+        | TriggerKind::Bus
+        | TriggerKind::Reserved
+        | TriggerKind::Periodic
+        | TriggerKind::ResourceIntensive
+        | TriggerKind::UpdateTask => false,
     }
 }
 

@@ -197,6 +197,27 @@ pub(in crate::local) fn condition_out(condition: policy::Condition) -> wire::Con
 mod tests {
     use super::*;
 
+    /// TRG-34.
+    #[test]
+    fn the_invalid_system_event_is_refused() {
+        let event = wire::SystemEvent::Unspecified.into();
+        let kind = wire::trigger::Kind::System(wire::SystemTrigger {
+            event,
+            one_shot: false,
+        });
+        let refused = trigger(Some(wire::Trigger { kind: Some(kind) })).unwrap_err();
+        assert_eq!(refused.code(), tonic::Code::InvalidArgument);
+        assert_eq!(problem::violations(&refused)[0].0, "trigger.system.event");
+    }
+
+    /// CND-28.
+    #[test]
+    fn condition_value_zero_is_refused() {
+        let refused = condition(0, wire::Condition::Unspecified.into()).unwrap_err();
+        assert_eq!(refused.code(), tonic::Code::InvalidArgument);
+        assert_eq!(problem::violations(&refused)[0].0, "conditions[0]");
+    }
+
     #[test]
     fn triggers_and_conditions_survive_both_ways() {
         let triggers = [

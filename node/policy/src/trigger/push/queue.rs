@@ -219,6 +219,7 @@ impl Turn<'_> {
 
     /// PSH-16: what is past its time to live never runs. A run of it under way goes on.
     pub(crate) fn expire_pushes(&mut self) {
+        self.expire_offers();
         while let Some((expires, push)) = self.device.index.expiries.first().cloned() {
             if expires > self.now.wall {
                 return;
