@@ -1,5 +1,5 @@
-//! The simulation can fail: a machine with one decision broken on purpose is found out, its life shrunk to a few steps, and the
-//! scenario that is written of it can be read.
+//! The simulation can fail: a machine with one decision broken on purpose is found out, its life shrunk to a few steps in
+//! which a sound machine breaks nothing, and the scenario that is written of it can be read.
 
 use std::path::Path;
 
@@ -33,6 +33,11 @@ fn is_found(broken: Broken) {
         left <= STEPS,
         "{broken:?}: {left} steps are left:\n{}",
         written.scenario
+    );
+    let sound = fleet::live(&written.shrunk.plan, Options::default());
+    assert_eq!(
+        sound.breach, None,
+        "{broken:?}: what was found is there without it too"
     );
     let scenario = Scenario::read(Path::new(&written.file), &written.scenario);
     if let Err(error) = scenario {

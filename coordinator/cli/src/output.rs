@@ -70,7 +70,7 @@ impl Output {
     }
 
     /// Writes a piece of a file as it is; one that is not written whole would be useless, so a reader that has gone is an error.
-    pub(crate) fn bytes(&self, piece: &[u8]) -> std::io::Result<()> {
+    pub(crate) fn bytes(piece: &[u8]) -> std::io::Result<()> {
         let mut out = std::io::stdout().lock();
         out.write_all(piece)?;
         out.flush()

@@ -39,7 +39,7 @@ pub(crate) fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
         Verb::Runs(runs) => block(runs::run(&global, runs, output)),
         Verb::Why(why) => block(why::run(&global, why, output)),
         Verb::Simulate(files) => simulate::run(&files, output),
-        Verb::Recording => block(recording::run(&global, output)),
+        Verb::Recording => block(recording::run(&global)),
         Verb::Replay(replay) => replay::run(&replay, output),
         Verb::WhatIf(what_if) => what_if::run(&what_if, output),
         Verb::Enroll(enroll) => block(enroll::run(&global, enroll, output)),

@@ -8,7 +8,7 @@ use crate::turn::Turn;
 use crate::{
     AppId, Broken, CancelReason, Effect, Exit, FinishedRun, FrontReason, Happening, Hop, HostKind,
     Key, News, Notice, Observation, Outcome, Report, Run, RunId, RunState, Said, ScheduledKind,
-    Task, Termination, TriggerKind, Usage, bounds,
+    Task, Termination, Usage, bounds,
 };
 
 impl Turn<'_> {
@@ -310,18 +310,7 @@ impl Turn<'_> {
         if run.kind.is_scheduled() {
             self.look_at_app(&run.app);
             self.look_at_intensives();
-            self.due_again(run);
-        }
-    }
-
-    /// A test breaks the counting of stretches: an agent is due whenever it has ended.
-    fn due_again(&mut self, run: &Run) {
-        if self.device.broken(Broken::StretchNotCounted)
-            && run.kind == TriggerKind::ResourceIntensive
-            && self.device.clock.stretch_lasts
-            && self.device.index.intensive_run().is_none()
-        {
-            self.fire(run.registration);
+            self.due_in_this_stretch(run);
         }
     }
 

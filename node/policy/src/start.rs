@@ -5,9 +5,9 @@
 use crate::limit::time::{Limits, Subject};
 use crate::turn::Turn;
 use crate::{
-    Broken, Details, Effect, Elapsed, FrontReason, FrontState, HostKind, Key, Launch, Observation,
-    Push, QueuedPush, Reasons, Registration, RegistrationId, Run, RunId, RunState, Span, Task,
-    TaskType, Trigger, TriggerKind, limit, trigger,
+    Broken, Details, DropReason, Effect, Elapsed, FrontReason, FrontState, HostKind, Key, Launch,
+    Observation, Push, QueuedPush, Reasons, Registration, RegistrationId, Run, RunId, RunState,
+    Span, Task, TaskType, Trigger, TriggerKind, limit, trigger,
 };
 
 /// What a run is started by.
@@ -43,6 +43,10 @@ impl Turn<'_> {
         let run = self.run_for(id, cause)?;
         let body = self.body(cause.push());
         self.begin_interval(id, run.number, cause);
+        if self.device.registrations.get(&id).is_some_and(|r| r.spent) {
+            // A one-shot runs once; what came after the first joins it.
+            self.drop_arrivals(id, DropReason::Coalesced);
+        }
         self.device.clock.next_run += 1;
         self.touch(Key::Run(run.id));
         if run.host == HostKind::InProcess {
@@ -126,7 +130,7 @@ impl Turn<'_> {
             }
             if let Some(schedule) = &mut registration.schedule {
                 schedule.last_scheduled = Some(wall);
-                if counted {
+                if counted && !test {
                     schedule.stretch = Some(stretch);
                 }
             }

@@ -160,7 +160,9 @@ impl Limits {
     fn is_limited_anew(&mut self, view: &View, run: RunId, kill_at: Option<Running>) {
         if let Some(limited) = self.runs.get_mut(&run) {
             limited.kill_at = kill_at;
-            let notice = kill_at.map(|at| at.before(view.policy.cancel_grace));
+            // One shorter than the grace is asked at once.
+            let grace = view.policy.cancel_grace;
+            let notice = kill_at.map(|at| at.before(grace).max(view.now.running));
             limited.cancel_at = notice.filter(|_| !limited.kind.is_scheduled());
         }
     }

@@ -173,6 +173,9 @@ pub(crate) fn by_others(view: &View, runs: &Runs, registration: &Registration) -
     if kind.is_scheduled() && disabled {
         reasons.push(WaitReason::Operator);
     }
+    if view.spent.contains(app) && !kind.is_scheduled() && !kind.is_critical() {
+        reasons.push(WaitReason::Quota);
+    }
     if runs.in_the_way(view, registration) {
         reasons.push(WaitReason::Slot);
     }

@@ -75,6 +75,8 @@ pub(crate) struct View {
     pub(crate) undecided: BTreeSet<PushId>,
     /// Receipts that are not acknowledged, of which push each is and whether nothing follows it.
     pub(crate) receipts: BTreeMap<ReceiptSeq, (PushId, bool)>,
+    /// Apps whose quota of CPU time is used up (RES-13).
+    pub(crate) spent: BTreeSet<AppId>,
     /// The host came later than it was asked to.
     pub(crate) host_was_late: bool,
     deadline: Deadline,
@@ -125,6 +127,7 @@ impl View {
             Event::RunsHeld { .. } => self.unconfirmed = false,
             Event::ProfileChanged(profile) => self.profile = profile.clone(),
             Event::PolicyChanged(policy) => self.policy = policy.clone(),
+            Event::QuotaSpent { app, .. } => drop(self.spent.insert(app.clone())),
             Event::ShuttingDown => self.closing = true,
             Event::PushArrived(push) => drop(self.pushes.insert(push.id.clone(), push.clone())),
             Event::Occurred(Occurrence::Debugger {
@@ -212,6 +215,13 @@ impl View {
                 let old = self.registrations.insert(id, registration.clone());
                 self.before.entry(id).or_insert(old);
             }
+            Record::Quota(quota) => {
+                if quota.cpu_spent {
+                    self.spent.insert(quota.app.clone());
+                } else {
+                    self.spent.remove(&quota.app);
+                }
+            }
             Record::Run(run) => drop(self.runs.insert(run.id, run.clone())),
             Record::Push(push) => drop(self.undecided.insert(push.id.clone())),
             Record::Receipt(receipt) => {
@@ -226,7 +236,6 @@ impl View {
             | Record::Profile(_)
             | Record::Front(_)
             | Record::Consent(_)
-            | Record::Quota(_)
             | Record::Finished(_)
             | Record::SeenPush(_)
             | Record::Verdict(_) => {}
@@ -243,6 +252,7 @@ impl View {
                 let old = self.registrations.remove(id);
                 self.before.entry(*id).or_insert(old);
             }
+            Key::Quota(app) => drop(self.spent.remove(app)),
             Key::Run(run) => drop(self.runs.remove(run)),
             Key::Push(push) => drop(self.undecided.remove(push)),
             Key::Receipt(seq) => drop(self.receipts.remove(seq)),

@@ -6,8 +6,7 @@ use super::reasons::{self, Runs};
 use super::{Checker, Found, Turn, View};
 
 /// What other onlookers look after, or what a clock decides between two turns.
-const NOT_LOOKED_AT: [WaitReason; 4] = [
-    WaitReason::Quota,
+const NOT_LOOKED_AT: [WaitReason; 3] = [
     WaitReason::Interval,
     WaitReason::Settling,
     WaitReason::CpuPressure,

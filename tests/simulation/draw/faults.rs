@@ -3,7 +3,7 @@
 use lull_policy::{AppId, AppsInBackground, Policy, QuotaProfile, Source, Span};
 
 use super::Drawing;
-use crate::plan::{Down, HOUR, MINUTE, PlannedApp, SECOND, Step};
+use crate::plan::{DAY, Down, HOUR, MINUTE, PlannedApp, SECOND, Step};
 
 impl Drawing {
     /// All of it.
@@ -24,6 +24,9 @@ impl Drawing {
             let by = i64::try_from(by).unwrap_or(1_000);
             let back = self.random.percent(50);
             self.at(at, Step::Clock(if back { -by } else { by }));
+        }
+        if self.random.percent(10) {
+            self.jumps();
         }
         for _ in 0..self.a_week(0, 6) {
             let at = self.sometime();
@@ -54,6 +57,19 @@ impl Drawing {
         if self.random.percent(20) {
             self.policies();
         }
+    }
+
+    /// A clock that is two weeks off for a while. What the network repeats over it may be forgotten: a push is
+    /// remembered by the wall clock.
+    fn jumps(&mut self) {
+        let by = i64::try_from(14 * DAY).unwrap_or(0);
+        let by = if self.random.percent(50) { by } else { -by };
+        let at = self.sometime();
+        self.at(at, Step::Clock(by));
+        let back = at + self.random.between(1, 3_000) * MINUTE;
+        self.at(back, Step::Clock(-by));
+        self.steps
+            .retain(|planned| !matches!(planned.step, Step::PushAgain(_)));
     }
 
     fn goes_down(&mut self, at: u64) {

@@ -188,9 +188,12 @@ fn calls_and_boots_stand_in_the_timeline() {
 fn cut(text: &str, at: usize) -> Option<String> {
     let lines: Vec<&str> = text.lines().collect();
     let mut device = Device::new();
-    let (mut now, mut boot) = (lull_policy::Now::default(), BootId::new("none").unwrap());
+    let (mut now, mut boot) = (
+        lull_policy::Now::default(),
+        BootId::new("none").expect("a boot id"),
+    );
     for line in &lines[1..at] {
-        match Entry::read(line).unwrap() {
+        match Entry::read(line).expect("an entry") {
             Entry::Snapshot(snapshot) => {
                 (now, boot, device) = (snapshot.now, snapshot.boot.clone(), snapshot.revive());
             }
@@ -200,13 +203,13 @@ fn cut(text: &str, at: usize) -> Option<String> {
             }
         }
     }
-    let next = Entry::read(lines[at]).unwrap();
+    let next = Entry::read(lines[at]).expect("an entry");
     if matches!(next, Entry::Event(_, event) if matches!(*event, Event::Booted { .. })) {
         return None;
     }
     let snapshot = Snapshot::under_way(now, boot, &device, Vec::new());
     snapshot.revives(&device).then(|| {
-        let snapshot = Entry::write_snapshot(&snapshot).unwrap();
+        let snapshot = Entry::write_snapshot(&snapshot).expect("plain data");
         [&[lines[0], &snapshot], &lines[at..]].concat().join("\n")
     })
 }
@@ -307,7 +310,7 @@ fn a_file_that_cannot_be_used_names_line_and_reason() {
     );
     let damaged = whole.replacen("\"battery-saver\"", "\"battery-sav\u{1}r\"", 1);
     let cases = [
-        ("".to_owned(), 1, "no recording"),
+        (String::new(), 1, "no recording"),
         ("name = \"scenario\"\n".to_owned(), 1, "no recording"),
         (
             "{\"t\":0,\"event\":\"call\"}\n".to_owned(),

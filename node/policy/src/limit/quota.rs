@@ -184,15 +184,15 @@ impl Turn<'_> {
         };
         self.set_quota(app, Some(quota));
         self.freeze_or_thaw(app);
+        self.look_at_app(app);
     }
 
     /// RES-13: runs of an app whose quota is used up stand still; they go on when it no longer is.
-    pub(crate) fn freeze_or_thaw(&mut self, app: &AppId) {
+    fn freeze_or_thaw(&mut self, app: &AppId) {
         let spent = spent(self.device, app);
         for run in self.device.rationed_runs(app) {
             self.set_frozen(run, spent);
         }
-        self.look_at_app(app);
     }
 
     fn set_frozen(&mut self, run: RunId, spent: Option<Resource>) {
@@ -240,6 +240,7 @@ impl Turn<'_> {
                 self.begin_window(&app, next.max(self.now.elapsed.after(Span::millis(1))));
             }
             self.freeze_or_thaw(&app);
+            self.look_at_app(&app);
         }
     }
 

@@ -4,7 +4,8 @@
 use crate::limit::{battery_level, call, external_power, network_type, screen_locked};
 use crate::turn::Turn;
 use crate::{
-    Broken, Device, Key, Policy, Readings, RegistrationId, Run, RunId, Termination, WaitReason,
+    Broken, Device, Key, Policy, Readings, RegistrationId, Run, RunId, Termination, TriggerKind,
+    WaitReason,
 };
 
 /// INT-02 to INT-06, each with what it reads now.
@@ -86,6 +87,23 @@ impl Turn<'_> {
             if idle && self.device.index.run_of(id).is_none() {
                 self.fire(id);
             }
+        }
+    }
+
+    /// AMB-28: a stretch that began while a run of an older one was still ending makes its agent due when it has ended.
+    pub(crate) fn due_in_this_stretch(&mut self, run: &Run) {
+        let device = &*self.device;
+        let standing = device.registrations.get(&run.registration);
+        let Some(schedule) = standing.and_then(|r| r.schedule.as_ref()) else {
+            return;
+        };
+        let ran = schedule.stretch == Some(device.clock.stretch)
+            && !device.broken(Broken::StretchNotCounted);
+        let idle = standing.is_some_and(|r| r.is_scheduled_now() && r.latch.is_none())
+            && device.index.run_of(run.registration).is_none();
+        if run.kind == TriggerKind::ResourceIntensive && device.clock.stretch_lasts && idle && !ran
+        {
+            self.fire(run.registration);
         }
     }
 
