@@ -23,16 +23,7 @@ const SIZES: [(u64, u64); 7] = [(1, 0), (2, 0), (3, 2), (6, 0), (4, 4), (10, 10)
 #[expect(clippy::print_stdout, reason = "a bench prints its figures")]
 fn main() -> Result<()> {
     println!(
-        "{:>8} {:>6} | {:>6} {:>7} {:>7} {:>7} | {:>14} {:>14} | {}",
-        "periodic",
-        "timers",
-        "naive",
-        "battery",
-        "powered",
-        "least",
-        "battery/least",
-        "battery/naive",
-        "least is"
+        "periodic timers |  naive battery powered   least |  battery/least  battery/naive | least is"
     );
     for (periodic, timers) in SIZES {
         let mut sums = Sums::default();
@@ -186,8 +177,9 @@ fn scenario(plan: &Plan, powered: bool) -> String {
 }
 
 fn app(text: &mut String, id: &str, kind: &str) {
-    text.push_str(&format!(
-        "\n[[app]]\nid = \"{id}\"\naccess = \"allowed\"\nfront = \"foreground\"\n\n  [[app.agent]]\n  entry_point = \"work\"\n  \
-         types = [\"{kind}\"]\n"
-    ));
+    text.push_str("\n[[app]]\naccess = \"allowed\"\nfront = \"foreground\"\nid = \"");
+    text.push_str(id);
+    text.push_str("\"\n\n  [[app.agent]]\n  entry_point = \"work\"\n  types = [\"");
+    text.push_str(kind);
+    text.push_str("\"]\n");
 }

@@ -257,3 +257,51 @@ fn limits_go_on_over_a_restart() {
     bench.end(1, Exit::Signal(9));
     assert_eq!(bench.last_outcome(), Outcome::Hung);
 }
+
+#[test]
+fn a_boot_drops_latches_about_presence_and_session_only() {
+    let rows = [
+        (
+            SystemEvent::UserPresent,
+            Reading::UserPresent(Level::Known(true)),
+            true,
+        ),
+        (
+            SystemEvent::UserAway,
+            Reading::UserPresent(Level::Known(false)),
+            true,
+        ),
+        (
+            SystemEvent::SessionConnected,
+            Reading::Session(Level::Known(Session::Connected)),
+            true,
+        ),
+        (
+            SystemEvent::InternetAvailable,
+            Reading::Internet(Level::Known(true)),
+            false,
+        ),
+    ];
+    for (event, edge, dropped) in rows {
+        let mut bench = Bench::full();
+        bench.register(RegistrationRequest {
+            conditions: vec![Condition::BackgroundWorkCostNotHigh],
+            ..request("t", system(event))
+        });
+        bench.read(&[
+            Reading::UserPresent(Level::Known(event == SystemEvent::UserAway)),
+            Reading::Session(Level::Known(Session::None)),
+            Reading::Internet(Level::Known(false)),
+            Reading::ExternalPower(Level::Known(false)),
+            Reading::ScreenOn(Level::Known(false)),
+        ]);
+        bench.read(&[edge]);
+        reboot(&mut bench, MINUTE);
+        let expected = if dropped {
+            vec![DropReason::Reboot]
+        } else {
+            vec![]
+        };
+        assert_eq!(bench.drops("t"), expected, "AMB-36: {event:?}");
+    }
+}

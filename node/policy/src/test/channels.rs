@@ -213,7 +213,7 @@ fn channels_and_pushes_are_critical_by_their_trigger_alone() {
         match trigger {
             Trigger::Push => bench.push("p1"),
             Trigger::Socket { .. } => {
-                bench.occurs(on_socket("mail", "c", SocketActivity::Activity))
+                bench.occurs(on_socket("mail", "c", SocketActivity::Activity));
             }
             Trigger::System { .. } => bench.internet(true),
             _ => bench.occurs(on_channel("mail", "c", ChannelActivity::Message)),

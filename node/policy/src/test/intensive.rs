@@ -46,7 +46,7 @@ fn every_condition_has_to_hold() {
         bench.read(&[reading]);
         let id = bench.add("mail", INTENSIVE);
         bench.go(MINUTE);
-        let expected = if missing.is_some() { 0 } else { 1 };
+        let expected = usize::from(missing.is_none());
         assert_eq!(
             bench.starts("mail", "resource-intensive").len(),
             expected,

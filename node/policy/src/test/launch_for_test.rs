@@ -143,6 +143,7 @@ fn debug_fire_refuses_what_cannot_be_fired_by_hand() {
     };
     let rows = [
         (timer(15), "ok"),
+        (once(15), "ok"),
         (
             Trigger::Maintenance {
                 minutes: 15,
@@ -194,4 +195,28 @@ fn debug_fire_refuses_a_spent_one_shot_and_strangers() {
     assert_eq!(refusal(&bench.ask(fire.clone())), "ok");
     let again = bench.ask(fire);
     assert_eq!(refusal(&again), "failed-precondition", "AMB-35, MNG-13");
+}
+
+#[test]
+fn a_one_shot_timer_fired_by_hand_is_spent() {
+    let mut bench = Bench::full();
+    let id = bench.register(request("t", once(15)));
+    let fire = Request::DebugFire {
+        app: app_id("mail"),
+        id,
+    };
+    let front = Caller::Front {
+        app: app_id("mail"),
+        foreground: true,
+    };
+    assert_eq!(
+        refusal(&bench.ask_as(front, fire.clone())),
+        "permission-denied"
+    );
+    assert_eq!(refusal(&bench.ask(fire.clone())), "ok");
+    assert_eq!(
+        refusal(&bench.ask(fire)),
+        "failed-precondition",
+        "AMB-35, MNG-13"
+    );
 }

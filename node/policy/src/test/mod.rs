@@ -4,6 +4,7 @@
 
 mod access;
 mod align;
+mod aligning;
 mod boot;
 mod channels;
 mod choices;
@@ -12,8 +13,10 @@ mod devices;
 mod explain;
 mod firings;
 mod fronts;
+mod hosts;
 mod intensive;
 mod launch_for_test;
+mod lives;
 mod offers;
 mod policies;
 mod pushes;
@@ -27,14 +30,16 @@ mod runs;
 mod scale;
 mod scene;
 mod scheduled;
+mod servicing;
 mod starving;
 mod timers;
 mod updates;
+mod watchdogs;
 
 use std::collections::BTreeMap;
 
 use crate::*;
-use scene::*;
+pub(crate) use scene::*;
 
 pub(crate) const MINUTE: u64 = 60_000;
 /// Where the wall clock of a bench begins.
@@ -50,49 +55,6 @@ pub(crate) fn task(name: &str) -> TaskName {
 
 pub(crate) fn push_id(id: &str) -> PushId {
     PushId::new(id).unwrap()
-}
-
-/// An app whose one agent may be registered for everything.
-pub(crate) fn app(id: &str) -> App {
-    App {
-        id: app_id(id),
-        version: "1.0".to_owned(),
-        agents: vec![AgentDeclaration {
-            entry_point: EntryPoint::new("sync").unwrap(),
-            types: vec![
-                TaskType::General,
-                TaskType::SystemEvent,
-                TaskType::Timer,
-                TaskType::PushNotification,
-                TaskType::ControlChannel,
-                TaskType::DeviceUse,
-                TaskType::DeviceServicing,
-                TaskType::MediaProcessing,
-            ],
-            memory: None,
-            time: None,
-            multiple_instances: false,
-            resource_group: None,
-        }],
-        capabilities: usual_capabilities(),
-        signed_by: Signer::None,
-    }
-}
-
-/// As [`app`], with a scheduled agent and an update task.
-pub(crate) fn full_app(id: &str) -> App {
-    let mut full = app(id);
-    for (entry_point, only) in [
-        ("upkeep", TaskType::Scheduled),
-        ("updater", TaskType::UpdateTask),
-    ] {
-        full.agents.push(AgentDeclaration {
-            entry_point: EntryPoint::new(entry_point).unwrap(),
-            types: vec![only],
-            ..full.agents[0].clone()
-        });
-    }
-    full
 }
 
 pub(crate) fn request(name: &str, trigger: Trigger) -> RegistrationRequest {
@@ -117,38 +79,6 @@ pub(crate) const INTERNET: Trigger = Trigger::System {
     event: SystemEvent::InternetAvailable,
     one_shot: false,
 };
-
-/// A run under way, for tests of pure functions over one.
-pub(crate) fn run() -> Run {
-    Run {
-        id: RunId(1),
-        registration: RegistrationId(1),
-        app: app_id("mail"),
-        task: task("sync"),
-        entry_point: Some(EntryPoint::new("sync").unwrap()),
-        number: 1,
-        state: RunState::Running,
-        started: Wall::from_millis(0),
-        started_running: Running::from_millis(0),
-        cancel_at: None,
-        kill_at: None,
-        cancel_reason: None,
-        said: None,
-        progress: None,
-        push: None,
-        attempt: 1,
-        memory: None,
-        kind: TriggerKind::Timer,
-        host: HostKind::OutOfProcess,
-        details: None,
-        network_requested: false,
-        network: true,
-        suspended: None,
-        debugged: false,
-        termination: None,
-        waived: Vec::new(),
-    }
-}
 
 /// A device and its world: three clocks, and what was stored.
 #[derive(Debug, Clone)]

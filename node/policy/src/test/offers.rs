@@ -174,7 +174,7 @@ fn what_is_held_back_is_retained_as_asked() {
         bench.saver(true);
         for (n, retention) in retentions.iter().enumerate() {
             arrives(&mut bench, &format!("p{n}"), |push| {
-                push.retention = *retention
+                push.retention = *retention;
             });
         }
         bench.saver(false);
@@ -228,4 +228,24 @@ fn sixty_four_pushes_wait_and_the_next_is_refused() {
         [PushFate::Queued],
         "the oldest is never dropped"
     );
+}
+
+#[test]
+fn an_offered_push_expires_like_any_other() {
+    for answer in [None, Some(true), Some(false)] {
+        let mut bench = Bench::full();
+        bench.register(request("p", Trigger::Push));
+        bench.front(FrontState::Foreground);
+        bench.push_until("p1", bench.now.wall.after(Span::seconds(1)));
+        bench.go(999);
+        assert_eq!(bench.fates("p1"), []);
+        bench.go(2);
+        if let Some(handled) = answer {
+            answered(&mut bench, "p1", handled);
+        }
+        bench.go(10 * SECOND);
+        assert_eq!(bench.fates("p1"), [PushFate::Expired], "PSH-16");
+        assert_eq!(bench.device.runs().count(), 0);
+        assert!(bench.hops().contains(&("p1".to_owned(), Hop::Expired)));
+    }
 }

@@ -213,17 +213,17 @@ fn readings_anew_end_what_lost_its_conditions() {
 
 #[test]
 fn edges_of_every_system_event() {
+    use Session::{Connected, Disconnected, None as Nobody};
+    use SystemEvent::{
+        BackgroundWorkCostChange as Cost, PowerStateChange as Power, SessionConnected,
+        TimeZoneChange, UserAway, UserPresent,
+    };
     let zone = |name, offset| Reading::Zone(Level::Known(Zone { name, offset }));
     let power = |on| Reading::ExternalPower(Level::Known(on));
     let charge = |tenths| Reading::Battery(Level::Known(PerMille::new(tenths)));
     let screen = |on| Reading::ScreenOn(Level::Known(on));
     let session = |session| Reading::Session(Level::Known(session));
     let present = |yes| Reading::UserPresent(Level::Known(yes));
-    use Session::{Connected, Disconnected, None as Nobody};
-    use SystemEvent::{
-        BackgroundWorkCostChange as Cost, PowerStateChange as Power, SessionConnected,
-        TimeZoneChange, UserAway, UserPresent,
-    };
     let rows: [(SystemEvent, &[Reading], &[Reading], bool); 21] = [
         (TimeZoneChange, &[zone(1, 0)], &[zone(1, 3_600)], true),
         (TimeZoneChange, &[zone(1, 0)], &[zone(2, 0)], true),

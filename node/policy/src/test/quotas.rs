@@ -205,3 +205,14 @@ fn network_ledger_counts_on_battery_only() {
         );
     }
 }
+
+#[test]
+fn on_external_power_no_bytes_are_counted() {
+    let mut bench = rationed(false);
+    bench.read(&[Reading::ExternalPower(Level::Known(true))]);
+    fire(&mut bench);
+    let counted = meters(&bench.effects)
+        .into_iter()
+        .any(|(resource, budget)| resource == Resource::Network && budget.is_some());
+    assert!(!counted, "RES-14");
+}

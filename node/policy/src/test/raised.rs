@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// Something that happens to a device.
+type Happens = fn(&mut Bench);
+
 fn raise(bench: &mut Bench, name: &str) -> Answer {
     let (app, name) = (app_id("mail"), task(name));
     bench.ask(Request::RequestRun { app, name })
@@ -116,7 +119,7 @@ fn access_policy_and_saver_answer_the_caller() {
         }]));
     };
     let saver = |bench: &mut Bench| bench.saver(true);
-    let causes: [(&str, fn(&mut Bench)); 5] = [
+    let causes: [(&str, Happens); 5] = [
         ("policy", deny),
         ("removed", remove),
         ("never", never),
@@ -142,112 +145,109 @@ fn access_policy_and_saver_answer_the_caller() {
     }
 }
 
-#[test]
-fn details_are_empty_for_edges_and_timers() {
-    let capabilities = [
-        Capability::Internet,
-        Capability::Device,
-        Capability::Media,
-        Capability::Sms,
-    ];
+/// A trigger on the thing `c`, what fires it, and what its run is told.
+fn arrivals() -> Vec<(Trigger, Happens, Option<Details>)> {
+    let id = || subject("c");
+    let device = |present| {
+        let device = id();
+        Some(Details::Device { device, present })
+    };
     let channel = Trigger::ControlChannel {
-        id: subject("c"),
+        id: id(),
         keep_alive_minutes: 15,
         slot: Slot::Software,
     };
-    let id = || subject("c");
-    let activity = ChannelActivity::Message;
-    let socket = SocketActivity::Activity;
-    let app = || app_id("mail");
-    let rows: [(Trigger, fn(&mut Bench), Option<Details>); 8] = [
+    let message = Details::Channel {
+        id: id(),
+        activity: ChannelActivity::Message,
+    };
+    let traffic = Details::Socket {
+        id: id(),
+        activity: SocketActivity::Activity,
+    };
+    let event = Some(Details::Bus { event: id() });
+    vec![
         (once(15), |bench| drop(bench.go(15 * MINUTE)), None),
-        (
-            INTERNET,
-            |bench| {
-                bench.internet(false);
-                bench.internet(true);
-            },
-            None,
-        ),
+        (INTERNET, internet_comes, None),
         (
             system(SystemEvent::SmsReceived),
             |bench| bench.occurs(Occurrence::SmsReceived { app: None }),
             Some(Details::Sms),
         ),
-        (
-            channel,
-            |bench| {
-                bench.occurs(Occurrence::Channel {
-                    app: app_id("mail"),
-                    id: subject("c"),
-                    activity: ChannelActivity::Message,
-                });
-            },
-            Some(Details::Channel { id: id(), activity }),
-        ),
-        (
-            Trigger::Socket { id: id() },
-            |bench| {
-                bench.occurs(Occurrence::Socket {
-                    app: app_id("mail"),
-                    id: subject("c"),
-                    activity: SocketActivity::Activity,
-                });
-            },
-            Some(Details::Socket {
-                id: id(),
-                activity: socket,
-            }),
-        ),
-        (
-            Trigger::DeviceUse,
-            |bench| {
-                bench.ask(Request::RequestDevice {
-                    app: app_id("mail"),
-                    name: task("t"),
-                    device: subject("c"),
-                    consent: true,
-                });
-            },
-            Some(Details::Device {
-                device: id(),
-                present: true,
-            }),
-        ),
-        (
-            Trigger::Bus { event: id() },
-            |bench| {
-                bench.occurs(Occurrence::Bus {
-                    app: app_id("mail"),
-                    event: subject("c"),
-                });
-            },
-            Some(Details::Bus { event: id() }),
-        ),
+        (channel, message_comes, Some(message)),
+        (Trigger::Socket { id: id() }, traffic_comes, Some(traffic)),
+        (Trigger::DeviceUse, use_is_asked_for, device(true)),
+        (Trigger::Bus { event: id() }, bus_event_comes, event),
         (
             Trigger::DeviceWatcher { pattern: id() },
-            |bench| {
-                bench.occurs(Occurrence::Device {
-                    device: subject("c"),
-                    present: false,
-                });
-            },
-            Some(Details::Device {
-                device: id(),
-                present: false,
-            }),
+            device_leaves,
+            device(false),
         ),
-    ];
-    for (trigger, fire, expected) in rows {
+    ]
+}
+
+fn internet_comes(bench: &mut Bench) {
+    bench.internet(false);
+    bench.internet(true);
+}
+
+fn message_comes(bench: &mut Bench) {
+    bench.occurs(Occurrence::Channel {
+        app: app_id("mail"),
+        id: subject("c"),
+        activity: ChannelActivity::Message,
+    });
+}
+
+fn traffic_comes(bench: &mut Bench) {
+    bench.occurs(Occurrence::Socket {
+        app: app_id("mail"),
+        id: subject("c"),
+        activity: SocketActivity::Activity,
+    });
+}
+
+fn use_is_asked_for(bench: &mut Bench) {
+    bench.ask(Request::RequestDevice {
+        app: app_id("mail"),
+        name: task("t"),
+        device: subject("c"),
+        consent: true,
+    });
+}
+
+fn bus_event_comes(bench: &mut Bench) {
+    bench.occurs(Occurrence::Bus {
+        app: app_id("mail"),
+        event: subject("c"),
+    });
+}
+
+fn device_leaves(bench: &mut Bench) {
+    bench.occurs(Occurrence::Device {
+        device: subject("c"),
+        present: false,
+    });
+}
+
+#[test]
+fn details_are_empty_for_edges_and_timers() {
+    for (trigger, fire, expected) in arrivals() {
         let mut bench = Bench::full();
         bench.install(vec![App {
-            capabilities: capabilities.into(),
+            capabilities: [
+                Capability::Internet,
+                Capability::Device,
+                Capability::Media,
+                Capability::Sms,
+            ]
+            .into(),
             ..full_app("mail")
         }]);
         bench.register(request("t", trigger.clone()));
         fire(&mut bench);
         let run = bench.only_run();
-        assert_eq!(run.details, expected, "{trigger:?} of {}", app());
+        assert_eq!(run.details, expected, "TRGC-04: {trigger:?}");
         assert_eq!(run.push, None, "PSH-07");
     }
 }

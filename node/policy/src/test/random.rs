@@ -1,6 +1,7 @@
 //! Random event sequences: whatever comes, the invariants hold and the records say what the state says (the bench
 //! checks both after every event), what was promised is kept, and who only hears the timeline finds no fault in it.
 
+mod draw;
 mod steps;
 mod take;
 mod witness;

@@ -115,3 +115,86 @@ fn an_app_without_access_reconciles_nothing() {
     let answer = reconcile(&mut bench, vec![request("a", timer(15))]);
     assert_eq!(refusal(&answer), "access-denied");
 }
+
+#[test]
+fn once_only_triggers_are_counted_over_the_whole_step() {
+    let mut bench = Bench::full();
+    bench.register(request("old", Trigger::Application));
+    let before = bench.device.records();
+    let both = vec![
+        request("a", Trigger::Application),
+        request("b", Trigger::Application),
+    ];
+    assert_eq!(
+        refusal(&reconcile(&mut bench, both)),
+        "already-exists",
+        "TRGD-20"
+    );
+    assert_eq!(bench.device.records(), before, "in one step or not at all");
+}
+
+#[test]
+fn hardware_slots_are_counted_over_the_whole_step() {
+    let channel = |name: &str| {
+        request(
+            name,
+            Trigger::ControlChannel {
+                id: subject(name),
+                keep_alive_minutes: 15,
+                slot: Slot::Hardware,
+            },
+        )
+    };
+    let mut bench = Bench::full();
+    bench.register(request("old", timer(20)));
+    let before = bench.device.records();
+    let four = ["a", "b", "c", "d"].map(channel).to_vec();
+    assert_eq!(
+        refusal(&reconcile(&mut bench, four)),
+        "limit-reached",
+        "TRGD-13"
+    );
+    assert_eq!(bench.device.records(), before, "in one step or not at all");
+}
+
+#[test]
+fn a_slot_that_is_replaced_is_free() {
+    let channel = |name: &str, minutes| {
+        request(
+            name,
+            Trigger::ControlChannel {
+                id: subject(name),
+                keep_alive_minutes: minutes,
+                slot: Slot::Hardware,
+            },
+        )
+    };
+    let mut bench = Bench::full();
+    for name in ["a", "b", "c"] {
+        bench.register(channel(name, 15));
+    }
+    let again = RegistrationRequest {
+        replace: true,
+        ..channel("a", 30)
+    };
+    assert_eq!(refusal(&bench.try_register(again)), "ok", "ACC-27");
+    let all = vec![channel("a", 60), channel("b", 60), channel("c", 60)];
+    assert_eq!(refusal(&reconcile(&mut bench, all)), "ok", "ACC-32");
+}
+
+#[test]
+fn a_desired_registration_is_made_whatever_its_flags() {
+    let mut bench = Bench::full();
+    let dry = RegistrationRequest {
+        dry_run: true,
+        ..request("a", timer(15))
+    };
+    let answer = reconcile(&mut bench, vec![dry]);
+    if let Answer::Reconciled(done) = answer {
+        assert_eq!(
+            done.registered.len(),
+            found(&bench).len(),
+            "what it says it did"
+        );
+    }
+}

@@ -8,6 +8,81 @@ pub(crate) const DAY: u64 = 24 * HOUR;
 pub(crate) const PERIODIC: ScheduledKind = ScheduledKind::Periodic;
 pub(crate) const INTENSIVE: ScheduledKind = ScheduledKind::ResourceIntensive;
 
+/// An app whose one agent may be registered for everything.
+pub(crate) fn app(id: &str) -> App {
+    App {
+        id: app_id(id),
+        version: "1.0".to_owned(),
+        agents: vec![AgentDeclaration {
+            entry_point: EntryPoint::new("sync").unwrap(),
+            types: vec![
+                TaskType::General,
+                TaskType::SystemEvent,
+                TaskType::Timer,
+                TaskType::PushNotification,
+                TaskType::ControlChannel,
+                TaskType::DeviceUse,
+                TaskType::DeviceServicing,
+                TaskType::MediaProcessing,
+            ],
+            memory: None,
+            time: None,
+            multiple_instances: false,
+            resource_group: None,
+        }],
+        capabilities: usual_capabilities(),
+        signed_by: Signer::None,
+    }
+}
+
+/// As [`app`], with a scheduled agent and an update task.
+pub(crate) fn full_app(id: &str) -> App {
+    let mut full = app(id);
+    for (entry_point, only) in [
+        ("upkeep", TaskType::Scheduled),
+        ("updater", TaskType::UpdateTask),
+    ] {
+        full.agents.push(AgentDeclaration {
+            entry_point: EntryPoint::new(entry_point).unwrap(),
+            types: vec![only],
+            ..full.agents[0].clone()
+        });
+    }
+    full
+}
+
+/// A run under way, for tests of pure functions over one.
+pub(crate) fn run() -> Run {
+    Run {
+        id: RunId(1),
+        registration: RegistrationId(1),
+        app: app_id("mail"),
+        task: task("sync"),
+        entry_point: Some(EntryPoint::new("sync").unwrap()),
+        number: 1,
+        state: RunState::Running,
+        started: Wall::from_millis(0),
+        started_running: Running::from_millis(0),
+        cancel_at: None,
+        kill_at: None,
+        cancel_reason: None,
+        said: None,
+        progress: None,
+        push: None,
+        attempt: 1,
+        memory: None,
+        kind: TriggerKind::Timer,
+        host: HostKind::OutOfProcess,
+        details: None,
+        network_requested: false,
+        network: true,
+        suspended: None,
+        debugged: false,
+        termination: None,
+        waived: Vec::new(),
+    }
+}
+
 pub(crate) fn subject(text: &str) -> Subject {
     Subject::new(text).unwrap()
 }
