@@ -152,7 +152,17 @@ impl Turn<'_> {
         for id in lost {
             self.lose(id);
         }
+        self.limit_what_was_debugged();
         self.freeze_what_was_frozen();
+    }
+
+    /// A debugger that nobody speaks of any more holds no limits (AMB-06); one that is still there says so again.
+    fn limit_what_was_debugged(&mut self) {
+        let runs = self.device.runs.values();
+        let debugged: Vec<RunId> = runs.filter(|run| run.debugged).map(|run| run.id).collect();
+        for run in debugged {
+            self.limit_anew(run);
+        }
     }
 
     /// Frozen runs stand still still, and counting begins anew: the host may have forgotten both.

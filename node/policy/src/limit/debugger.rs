@@ -58,7 +58,7 @@ impl Turn<'_> {
         self.look_at_app(app);
     }
 
-    fn limit_anew(&mut self, id: RunId) {
+    pub(crate) fn limit_anew(&mut self, id: RunId) {
         let Some(run) = self
             .device
             .runs

@@ -128,3 +128,20 @@ fn a_debugger_pauses_the_periodic_schedule_of_its_app() {
         "only this starts it"
     );
 }
+
+#[test]
+fn a_debugger_that_left_over_a_restart_holds_nothing() {
+    for told in [true, false] {
+        let mut bench = capped();
+        bench.register(request("t", Trigger::Push));
+        bench.push("p1");
+        bench.start(1);
+        debugger(&mut bench, "t", true);
+        bench.restart(vec![RunId(1)]);
+        if told {
+            debugger(&mut bench, "t", false);
+        }
+        let effects = bench.go(MINUTE);
+        assert_eq!(kills(&effects), [1], "AMB-06: told {told}");
+    }
+}
