@@ -225,7 +225,7 @@ pub(crate) struct Replay {
 /// `lull what-if`
 #[derive(Debug, Clone, Args)]
 pub(crate) struct WhatIf {
-    /// The figures to try, in a table [policy] or at the top level of a TOML file; those left out stay as recorded.
+    /// The figures to try, in a table `[policy]` or at the top level of a TOML file; those left out stay as recorded.
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: PathBuf,
     /// Files written by `lull recording`, of one device or several.

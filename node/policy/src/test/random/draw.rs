@@ -236,13 +236,15 @@ pub(super) fn policy() -> impl Strategy<Value = Policy> {
     let background = select(vec![
         AppsInBackground::UserInControl,
         AppsInBackground::UserInControl,
+        AppsInBackground::UserInControl,
+        AppsInBackground::UserInControl,
         AppsInBackground::ForceAllow,
         AppsInBackground::ForceDeny,
     ]);
-    let denied = proptest::collection::btree_set(any_app(), 0..2);
+    let denied = proptest::option::weighted(0.2, any_app());
     let flags = (any::<bool>(), any::<bool>(), any::<bool>());
     (0..4_u32, flags, background, denied).prop_map(
-        |(n, (windows8, ends, keeps), apps_in_background, denied_apps)| Policy {
+        |(n, (windows8, ends, keeps), apps_in_background, denied)| Policy {
             push_queue: 64 >> n,
             push_attempts: n,
             crash_limit: n.max(1),
@@ -260,7 +262,7 @@ pub(super) fn policy() -> impl Strategy<Value = Policy> {
                 QuotaProfile::PerActivation
             },
             apps_in_background,
-            denied_apps,
+            denied_apps: denied.into_iter().collect(),
             ..Policy::default()
         },
     )

@@ -18,6 +18,10 @@ pub(super) enum Step {
     Until(u64),
     Read(Vec<Reading>),
     ReadAnew(Vec<Reading>),
+    /// Everything is as it should be: apps, access, policy, power.
+    Recover,
+    /// An app registers one task for every trigger.
+    Furnish(u8),
     Register(u8, Box<RegistrationRequest>),
     Reconcile(u8, Vec<RegistrationRequest>),
     Unregister(u8, bool),
@@ -162,10 +166,12 @@ fn befallen() -> impl Strategy<Value = Step> {
 pub(super) fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => course(),
+        1 => Just(Step::Recover),
+        1 => any::<u8>().prop_map(Step::Furnish),
         3 => readings().prop_map(Step::Read),
         1 => readings().prop_map(Step::ReadAnew),
         4 => pushed(),
         10 => called(),
-        6 => befallen(),
+        8 => befallen(),
     ]
 }

@@ -38,13 +38,68 @@ fn all_apps() -> Vec<App> {
     APPS.map(everything).to_vec()
 }
 
+/// One of each; those that an app raises come first.
+fn every_trigger() -> Vec<Trigger> {
+    let mut all = vec![
+        Trigger::Application,
+        Trigger::Media,
+        Trigger::DeviceUse,
+        Trigger::DeviceServicing,
+        Trigger::Push,
+        timer(20),
+        Trigger::Maintenance {
+            minutes: 15,
+            one_shot: false,
+        },
+        Trigger::ControlChannel {
+            id: thing(0),
+            keep_alive_minutes: 15,
+            slot: Slot::Hardware,
+        },
+        Trigger::Socket { id: thing(0) },
+        Trigger::DeviceWatcher { pattern: thing(0) },
+        Trigger::Files { path: thing(0) },
+        Trigger::Bus { event: thing(0) },
+    ];
+    all.extend(SystemEvent::ALL.map(system));
+    all
+}
+
 impl Bench {
-    /// Three apps with everything, allowed.
+    /// Three apps with everything, allowed; one of them is furnished.
     pub(super) fn random() -> Self {
         let mut bench = Self::bare();
-        bench.take_rarely(Step::Profile(0));
-        bench.install(all_apps());
+        bench.recover();
+        bench.furnish(0);
         bench
+    }
+
+    fn recover(&mut self) {
+        self.take_rarely(Step::Profile(0));
+        let generation = self.device.clock.policy_generation + 1;
+        let policy = Policy::default();
+        self.send(Event::PolicyDocument { generation, policy });
+        self.send(Event::Apps(all_apps()));
+        for app in APPS.map(app_id) {
+            self.ask(Request::RemoveAccess { app: app.clone() });
+            self.ask(Request::RequestAccess { app });
+        }
+        self.read(&[
+            Reading::ExternalPower(Level::Known(true)),
+            Reading::BatterySaver(Level::Known(false)),
+        ]);
+    }
+
+    fn furnish(&mut self, app: u8) {
+        for (n, trigger) in every_trigger().into_iter().enumerate() {
+            self.ask(Request::Register {
+                app: app_of(app),
+                registration: RegistrationRequest {
+                    replace: true,
+                    ..request(&format!("t{n}"), trigger)
+                },
+            });
+        }
     }
 
     /// Every watcher reports a level.
@@ -133,6 +188,8 @@ impl Bench {
     fn take_call(&mut self, step: Step) {
         let name = |n: u8| task(&format!("t{n}"));
         let request = match step {
+            Step::Recover => return self.recover(),
+            Step::Furnish(app) => return self.furnish(app),
             Step::Register(app, registration) => Request::Register {
                 app: app_of(app),
                 registration: *registration,
