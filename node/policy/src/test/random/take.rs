@@ -110,8 +110,10 @@ impl Bench {
         ));
     }
 
-    /// Apps answer what they were offered, debuggers leave: neither outlives the daemon.
+    /// Apps answer what they were offered, debuggers leave: neither outlives the daemon. On battery the starts of
+    /// periodic agents are planned anew after a start, so there is power.
     pub(super) fn calm_down(&mut self) {
+        self.read(&[Reading::ExternalPower(Level::Known(true))]);
         for (app, task) in self.device.debugged.clone() {
             self.occurs(Occurrence::Debugger {
                 app,
