@@ -47,7 +47,11 @@ impl<'a> Turn<'a> {
 
     fn event(&mut self, event: Event) {
         match event {
-            Event::Booted { boot } => self.booted(boot),
+            Event::Booted { boot } => {
+                self.booted(boot);
+                // Offers are known again only now; some may have outlived their push.
+                self.expire_offers();
+            }
             Event::RunsHeld { runs } => self.runs_held(&runs),
             Event::Readings(readings) => self.readings(&readings),
             Event::ReadingsAnew(readings) => {

@@ -249,3 +249,21 @@ fn an_offered_push_expires_like_any_other() {
         assert!(bench.hops().contains(&("p1".to_owned(), Hop::Expired)));
     }
 }
+
+#[test]
+fn an_offer_past_its_time_to_live_is_not_delivered_after_a_start() {
+    for boot in ["boot-1", "boot-2"] {
+        let mut bench = Bench::full();
+        bench.register(request("p", Trigger::Push));
+        bench.front(FrontState::Foreground);
+        bench.push_until("p1", bench.now.wall.after(Span::seconds(1)));
+        bench.device = bench.restored();
+        bench.pass(20 * MINUTE);
+        bench.boot(boot);
+        bench.send(Event::RunsHeld { runs: Vec::new() });
+        bench.read(&[Reading::ExternalPower(Level::Known(true))]);
+        bench.go(10 * SECOND);
+        assert_eq!(bench.starts("mail", "p"), [0; 0], "{boot}");
+        assert_eq!(bench.fates("p1"), [PushFate::Expired], "PSH-16: {boot}");
+    }
+}

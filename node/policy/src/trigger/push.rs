@@ -108,7 +108,7 @@ impl Turn<'_> {
     }
 
     /// What is past its life is offered no longer, and no task gets it (PSH-16).
-    pub(super) fn expire_offers(&mut self) {
+    pub(crate) fn expire_offers(&mut self) {
         if self.device.broken(Broken::NothingExpires) {
             return;
         }
