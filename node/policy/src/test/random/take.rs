@@ -144,8 +144,6 @@ impl Bench {
             Step::Push(app, n, life, retention, priority, key) => {
                 // A copy comes on the day of its first, as a mailbox sends it.
                 let day = self.age / DAY;
-                let offered = self.device.front(&app_of(app)) == FrontState::Foreground;
-                let life = if offered { 400 * DAY } else { life };
                 self.send(Event::PushArrived(Push {
                     id: push_id(&format!("p{n}-{day}")),
                     app: app_of(app),
