@@ -2,7 +2,7 @@
 //! not concern; the floor is a keyed update of one record in a map of the same size. And a million pending timers: bytes
 //! of each and time to arm one; the floor is a push onto a plain list of the same pairs.
 //!
-//! `cargo bench -p lull-tests --bench machine`.
+//! `cargo bench -p lull-policy --bench machine`.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,11 @@ use lull_policy::{
     EntryPoint, Event, Exit, Now, PushId, Record, Registration, RegistrationId,
     RegistrationRequest, Report, Request, RunId, Span, TaskName, TaskType, Trigger, Usage,
 };
-use lull_tests::measure::{Watch, median, resident};
+use measure::{Watch, median, resident};
+
+#[path = "../src/measure.rs"]
+#[expect(unreachable_pub, dead_code, reason = "the harness has it too")]
+mod measure;
 
 /// Registrations of one app.
 const PER_APP: usize = 100;

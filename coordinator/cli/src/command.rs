@@ -186,9 +186,9 @@ pub(crate) struct Runs {
 /// `lull why`
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Why {
-    /// APP or APP/TASK.
+    /// APP or APP/TASK; without one, whatever should have run by now and did not.
     #[arg(value_name = "APP[/TASK]")]
-    pub(crate) subject: String,
+    pub(crate) subject: Option<String>,
 }
 
 /// `lull simulate`

@@ -295,6 +295,7 @@ pub(crate) struct ExplanationView {
     pub(crate) fires: String,
     pub(crate) next: Option<Timestamp>,
     pub(crate) recent: Vec<VerdictView>,
+    pub(crate) starves: Option<StarvationView>,
 }
 
 impl From<local::v1::Explanation> for ExplanationView {
@@ -319,6 +320,31 @@ impl From<local::v1::Explanation> for ExplanationView {
                 .into_iter()
                 .map(VerdictView::from)
                 .collect(),
+            starves: explanation.starves.map(StarvationView::from),
+        }
+    }
+}
+
+/// A task that should have run by now and did not.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct StarvationView {
+    pub(crate) since: Option<Timestamp>,
+    pub(crate) expected: u64,
+    pub(crate) actual: u64,
+    pub(crate) blocked_by: Option<String>,
+    pub(crate) remedy_by: String,
+    pub(crate) remedy: String,
+}
+
+impl From<local::v1::Starvation> for StarvationView {
+    fn from(starvation: local::v1::Starvation) -> Self {
+        Self {
+            since: moment(starvation.since),
+            expected: starvation.expected,
+            actual: starvation.actual,
+            blocked_by: filled(starvation.blocked_by),
+            remedy_by: starvation.remedy_by,
+            remedy: starvation.remedy,
         }
     }
 }

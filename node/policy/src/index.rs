@@ -117,17 +117,55 @@ impl Index {
         if let Some(route) = trigger::route(registration) {
             self.routes.insert(route, id);
         }
+        self.by_sources(id, BySource::default(), self.by_source(registration));
+        self.add_waits(registration, pushes);
+    }
+
+    /// Lets a registration change, but for its app and its trigger.
+    pub(crate) fn edit(
+        &mut self,
+        registration: &mut Registration,
+        pushes: &BTreeMap<PushId, Push>,
+        change: impl FnOnce(&mut Registration),
+    ) {
+        let id = registration.id;
+        let (route, sources) = (trigger::route(registration), self.by_source(registration));
+        self.remove_waits(registration, pushes);
+        change(registration);
+        self.add_waits(registration, pushes);
+        self.by_sources(id, sources, self.by_source(registration));
+        let now = trigger::route(registration);
+        if route != now {
+            if let Some(route) = route {
+                self.routes.remove(&route, id);
+            }
+            if let Some(route) = now {
+                self.routes.insert(route, id);
+            }
+        }
+    }
+
+    /// Puts what differs between two answers of [`Index::by_source`] in its place.
+    fn by_sources(&mut self, id: RegistrationId, before: BySource, after: BySource) {
+        let lists = [
+            (&mut self.waiting, before.waiting, after.waiting),
+            (&mut self.interests, before.interests, after.interests),
+            (&mut self.losses, before.losses, after.losses),
+        ];
+        for (list, before, after) in lists {
+            for source in before.without(after).iter() {
+                list.remove(&source, id);
+            }
+            for source in after.without(before).iter() {
+                list.insert(source, id);
+            }
+        }
+    }
+
+    /// What of a registration comes and goes with its firings.
+    fn add_waits(&mut self, registration: &Registration, pushes: &BTreeMap<PushId, Push>) {
+        let id = registration.id;
         self.add_schedule(registration);
-        let by_source = self.by_source(registration);
-        for source in by_source.waiting.iter() {
-            self.waiting.insert(source, id);
-        }
-        for source in by_source.interests.iter() {
-            self.interests.insert(source, id);
-        }
-        for source in by_source.losses.iter() {
-            self.losses.insert(source, id);
-        }
         if let Some(at) = registration.not_before.filter(|_| waits(registration)) {
             self.lifts.insert((at, id));
         }
@@ -141,6 +179,17 @@ impl Index {
                 self.expiries.insert((push.expires, push.id.clone()));
             }
         }
+    }
+
+    /// Lets a run of a registration begin or end: it is found by other sources then.
+    pub(crate) fn around_run(
+        &mut self,
+        registration: &Registration,
+        change: impl FnOnce(&mut Self),
+    ) {
+        let before = self.by_source(registration);
+        change(self);
+        self.by_sources(registration.id, before, self.by_source(registration));
     }
 
     /// By which sources a registration is found: the same when it is taken in and when it is taken out.
@@ -191,6 +240,12 @@ impl Index {
         if let Some(route) = trigger::route(registration) {
             self.routes.remove(&route, id);
         }
+        self.by_sources(id, self.by_source(registration), BySource::default());
+        self.remove_waits(registration, pushes);
+    }
+
+    fn remove_waits(&mut self, registration: &Registration, pushes: &BTreeMap<PushId, Push>) {
+        let id = registration.id;
         if let Some(due) = registration.due {
             self.dues.disarm(due, id);
             self.periodics.disarm(due, id);
@@ -202,16 +257,6 @@ impl Index {
             if let Some(at) = schedule.test {
                 self.tests.remove(&(at, id));
             }
-        }
-        let by_source = self.by_source(registration);
-        for source in by_source.waiting.iter() {
-            self.waiting.remove(&source, id);
-        }
-        for source in by_source.interests.iter() {
-            self.interests.remove(&source, id);
-        }
-        for source in by_source.losses.iter() {
-            self.losses.remove(&source, id);
         }
         if let Some(at) = registration.not_before {
             self.lifts.remove(&(at, id));
@@ -438,6 +483,10 @@ impl Sources {
         for source in sources {
             self.0 |= 1 << *source as u8;
         }
+    }
+
+    fn without(self, others: Self) -> Self {
+        Self(self.0 & !others.0)
     }
 
     fn iter(self) -> impl Iterator<Item = Source> {

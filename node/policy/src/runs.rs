@@ -267,10 +267,8 @@ impl Turn<'_> {
         }
         self.device.unconfirmed.remove(&id);
         self.device.idle.remove(&id);
-        self.around_run(run.registration, |device| {
-            device.index.remove_run(&run);
-            device.runs.remove(&id);
-        });
+        self.around_run(run.registration, |index| index.remove_run(&run));
+        self.device.runs.remove(&id);
         self.touch(Key::Run(id));
         let finished = self.finish(&run, exit, usage, output);
         let outcome = finished.outcome;

@@ -57,10 +57,8 @@ impl Turn<'_> {
         let (started, of_push, first) = (run.id, run.push.clone(), run.attempt == 1);
         self.open_window(&run);
         let (kind, app, task) = (run.kind, run.app.clone(), run.task.clone());
-        self.around_run(id, |device| {
-            device.index.add_run(&run);
-            device.runs.insert(run.id, run);
-        });
+        self.around_run(id, |index| index.add_run(&run));
+        self.device.runs.insert(run.id, run);
         self.woke = true;
         if let Some(launch) = launch {
             self.effect(Effect::Launch(Box::new(launch)));

@@ -72,6 +72,32 @@ pub enum Proposal {
     },
 }
 
+impl Proposal {
+    /// Who can make the change: `policy`, `operator`, `developer` or `device`.
+    pub const fn by(&self) -> &'static str {
+        match self {
+            Self::Figure { .. } => "policy",
+            Self::Operator { .. } => "operator",
+            Self::Developer { .. } => "developer",
+            Self::Device { .. } => "device",
+        }
+    }
+}
+
+/// The change alone, without who makes it.
+impl std::fmt::Display for Proposal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Figure { name, now, then } => {
+                write!(f, "set {name} from {now} to {then}")
+            }
+            Self::Operator { what } | Self::Developer { what } | Self::Device { what } => {
+                f.write_str(what)
+            }
+        }
+    }
+}
+
 impl Device {
     /// Every task that starves now.
     pub fn starving(&self, now: Now) -> Vec<Starvation> {

@@ -3,8 +3,7 @@
 //! What a turn changes is noted by key and written as records once, at its end, so that the records always
 //! say what the state says. The decisions stand in the files of their subjects, as further `impl Turn`.
 
-use std::collections::BTreeSet;
-
+use crate::index::Index;
 use crate::{
     Answer, Caller, Device, Effect, Event, Key, Now, Push, Refusal, Registration, RegistrationId,
     Request, Run, RunId, Source,
@@ -21,7 +20,8 @@ pub(crate) struct Turn<'a> {
     /// A run began in this turn: the device is awake anyway (PER-02).
     pub(crate) woke: bool,
     effects: Vec<Effect>,
-    touched: BTreeSet<Key>,
+    /// Few, mostly the same ones again.
+    touched: Vec<Key>,
 }
 
 impl<'a> Turn<'a> {
@@ -36,7 +36,7 @@ impl<'a> Turn<'a> {
             horizon: horizon(now, &event),
             woke: false,
             effects: Vec::new(),
-            touched: BTreeSet::new(),
+            touched: Vec::new(),
         };
         turn.expire_pushes();
         turn.expire_tasks();
@@ -161,7 +161,10 @@ impl<'a> Turn<'a> {
             self.device.clock.elapsed = self.now.elapsed;
             self.touch(Key::Device);
         }
-        for key in std::mem::take(&mut self.touched) {
+        let mut touched = std::mem::take(&mut self.touched);
+        touched.sort_unstable();
+        touched.dedup();
+        for key in touched {
             effects.push(match self.device.record(&key) {
                 Some(record) => Effect::Put(record),
                 None => Effect::Remove(key),
@@ -187,7 +190,9 @@ impl<'a> Turn<'a> {
 
     /// Notes that a record changed.
     pub(crate) fn touch(&mut self, key: Key) {
-        self.touched.insert(key);
+        if self.touched.last() != Some(&key) {
+            self.touched.push(key);
+        }
     }
 
     /// Asks something of the host.
@@ -201,9 +206,7 @@ impl<'a> Turn<'a> {
         let Some(registration) = device.registrations.get_mut(&id) else {
             return;
         };
-        device.index.remove(registration, &device.pushes);
-        change(registration);
-        device.index.add(registration, &device.pushes);
+        device.index.edit(registration, &device.pushes, change);
         self.touch(Key::Registration(id));
     }
 
@@ -219,15 +222,12 @@ impl<'a> Turn<'a> {
         self.touch(Key::Run(id));
     }
 
-    /// Lets a run begin or end: its registration is found by other ways then.
-    pub(crate) fn around_run(&mut self, id: RegistrationId, change: impl FnOnce(&mut Device)) {
+    /// Lets a run begin or end in the index: its registration is found by other sources then.
+    pub(crate) fn around_run(&mut self, id: RegistrationId, change: impl FnOnce(&mut Index)) {
         let device = &mut *self.device;
-        if let Some(registration) = device.registrations.get(&id) {
-            device.index.remove(registration, &device.pushes);
-        }
-        change(device);
-        if let Some(registration) = device.registrations.get(&id) {
-            device.index.add(registration, &device.pushes);
+        match device.registrations.get(&id) {
+            Some(registration) => device.index.around_run(registration, change),
+            None => change(&mut device.index),
         }
     }
 

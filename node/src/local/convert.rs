@@ -223,6 +223,23 @@ pub(super) fn explanation(explanation: &policy::Explanation) -> wire::Explanatio
         fires: explanation.fires.clone(),
         next: explanation.next.map(moment),
         recent: explanation.recent.iter().map(verdict).collect(),
+        starves: explanation.starves.as_ref().map(starvation),
+    }
+}
+
+fn starvation(starvation: &policy::Starvation) -> wire::Starvation {
+    let blocked_by = match starvation.blocked_by {
+        Some(policy::Blocker::Waits(reason)) => word(&reason),
+        Some(policy::Blocker::Drops(reason)) => word(&reason),
+        None => String::new(),
+    };
+    wire::Starvation {
+        since: Some(moment(starvation.since)),
+        expected: starvation.expected,
+        actual: starvation.actual,
+        blocked_by,
+        remedy_by: starvation.proposal.by().to_owned(),
+        remedy: starvation.proposal.to_string(),
     }
 }
 
@@ -264,6 +281,29 @@ pub(super) fn word<T: Serialize>(value: &T) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_starving_task_names_its_gate_and_its_remedy() {
+        let starves = policy::Starvation {
+            registration: policy::RegistrationId(1),
+            since: policy::Wall::from_millis(0),
+            expected: 3,
+            actual: 0,
+            blocked_by: Some(policy::Blocker::Waits(policy::WaitReason::BatteryLevel)),
+            proposal: policy::Proposal::Figure {
+                name: "intensive_battery_above".to_owned(),
+                now: "90 %".to_owned(),
+                then: "79.9 %".to_owned(),
+            },
+        };
+        let wire = starvation(&starves);
+        assert_eq!(wire.blocked_by, "battery-level");
+        assert_eq!(wire.remedy_by, "policy");
+        assert_eq!(
+            wire.remedy,
+            "set intensive_battery_above from 90 % to 79.9 %"
+        );
+    }
 
     #[test]
     fn an_entry_point_is_needed() {

@@ -99,6 +99,10 @@ impl OperatorService for Operators {
     ) -> Result<Response<wire::WhyResponse>, Status> {
         self.operating(&request)?;
         let wire::WhyRequest { app, task } = request.into_inner();
+        if app.is_empty() && task.is_empty() {
+            let explanations = self.0.look(view::starving).await?;
+            return Ok(Response::new(wire::WhyResponse { explanations }));
+        }
         let app = convert::app(app)?;
         let task = (!task.is_empty())
             .then(|| convert::task("task", task))

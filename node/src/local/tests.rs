@@ -572,6 +572,8 @@ fn the_operator_asks_why_and_decides_over_access() {
             operators.why(unknown).await.unwrap_err().code(),
             Code::NotFound
         );
+        let starving = operators.why(wire::WhyRequest::default()).await.unwrap();
+        assert_eq!(starving.into_inner().explanations, []);
         let never = wire::SetAccessRequest {
             app: photos(),
             choice: wire::AccessChoice::Never.into(),

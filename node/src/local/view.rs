@@ -93,6 +93,25 @@ pub(super) fn why(
     explained.map(|one| explanation(&one)).collect()
 }
 
+/// Explanations of whatever starves, of any app.
+pub(super) fn starving(device: &Device, now: Now) -> Vec<wire::Explanation> {
+    let starving = device.starving(now);
+    let starving: BTreeSet<RegistrationId> = starving.iter().map(|one| one.registration).collect();
+    let names: BTreeSet<_> = starving
+        .iter()
+        .filter_map(|id| device.registration(*id))
+        .map(|registration| (&registration.app, &registration.name))
+        .take(TASKS)
+        .collect();
+    let explained = names
+        .into_iter()
+        .flat_map(|(app, name)| device.explain(now, app, name));
+    explained
+        .filter(|one| starving.contains(&one.registration))
+        .map(|one| explanation(&one))
+        .collect()
+}
+
 /// Runs under way, then the newest that ended.
 pub(super) fn runs(
     device: &Device,

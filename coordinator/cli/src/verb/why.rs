@@ -6,12 +6,13 @@ use crate::command::{Global, Why};
 use crate::failure::Failure;
 use crate::node::Node;
 use crate::output::Output;
-use crate::view::{ExplanationView, ReasonView, VerdictView};
+use crate::view::{ExplanationView, ReasonView, StarvationView, VerdictView};
 use crate::words::{Reader, count};
 
 /// Runs the verb.
 pub(crate) async fn run(global: &Global, why: Why, output: &Output) -> Result<(), Failure> {
-    let (app, task) = why.subject.split_once('/').unwrap_or((&why.subject, ""));
+    let subject = why.subject.as_deref().unwrap_or_default();
+    let (app, task) = subject.split_once('/').unwrap_or((subject, ""));
     let node = Node::of(global).await?;
     let explanations = ask(&node, app, task).await?;
     if output.json() {
@@ -19,10 +20,8 @@ pub(crate) async fn run(global: &Global, why: Why, output: &Output) -> Result<()
         return Ok(());
     }
     if explanations.is_empty() {
-        return Err(Failure::Refused(format!(
-            "{} has nothing registered on this node; `lull tasks` lists what there is",
-            why.subject
-        )));
+        output.line("nothing starves: every task that should have run by now did");
+        return Ok(());
     }
     let reader = Reader::here();
     for explanation in &explanations {
@@ -31,7 +30,7 @@ pub(crate) async fn run(global: &Global, why: Why, output: &Output) -> Result<()
     Ok(())
 }
 
-/// Asks a node about one task, or about all of an app (`task` empty).
+/// Asks a node about one task, about all of an app (`task` empty), or about whatever starves (both empty).
 pub(crate) async fn ask(
     node: &Node,
     app: &str,
@@ -73,6 +72,12 @@ pub(crate) fn words(explanation: &ExplanationView, reader: &Reader) -> String {
     ));
     lines.extend(
         explanation
+            .starves
+            .as_ref()
+            .map(|starves| starvation(starves, reader)),
+    );
+    lines.extend(
+        explanation
             .recent
             .iter()
             .map(|entry| verdict_line(entry, reader)),
@@ -94,6 +99,24 @@ fn reason_line(reason: &ReasonView, reader: &Reader) -> String {
         since.unwrap_or_default(),
         reason.needs,
         until.unwrap_or_default()
+    )
+}
+
+fn starvation(starves: &StarvationView, reader: &Reader) -> String {
+    let keeps = match &starves.blocked_by {
+        Some(gate) => format!("{gate} keeps it"),
+        None => "nothing fires it".to_owned(),
+    };
+    format!(
+        "  starves: {} of {} since {}, {keeps}; {}: {}",
+        starves.actual,
+        count(starves.expected, "run"),
+        starves
+            .since
+            .map(|at| reader.moment(at))
+            .unwrap_or_default(),
+        starves.remedy_by,
+        starves.remedy
     )
 }
 
@@ -168,6 +191,14 @@ mod tests {
                 decided: Some("2026-03-02T07:58:00Z".parse().unwrap()),
                 run: None,
             }],
+            starves: Some(StarvationView {
+                since: Some("2026-02-27T07:58:00Z".parse().unwrap()),
+                expected: 3,
+                actual: 0,
+                blocked_by: Some("internet".to_owned()),
+                remedy_by: "device".to_owned(),
+                remedy: "the Internet has to become available".to_owned(),
+            }),
         };
         insta::assert_snapshot!(words(&explanation, &reader));
     }

@@ -77,6 +77,19 @@ fn runs_launched_since_the_start_are_not_lost() {
 }
 
 #[test]
+fn a_run_that_the_launcher_holds_no_more_is_lost() {
+    let mut bench = pushed();
+    bench.push("p1");
+    bench.start(1);
+    bench.send(Event::RunsHeld {
+        runs: vec![RunId(1)],
+    });
+    assert_eq!(bench.device.runs().count(), 1, "held");
+    bench.send(Event::RunsHeld { runs: Vec::new() });
+    assert_eq!(bench.last_outcome(), Outcome::Lost, "it had begun");
+}
+
+#[test]
 fn runs_that_nobody_knows_are_killed() {
     let mut bench = pushed();
     bench.restart(vec![RunId(77)]);
