@@ -208,12 +208,13 @@ impl Daemon {
         declared::install(engine, &report)
             .await
             .context("installing the apps")?;
-        let (config, door, board) = (
+        let (config, door, board, clock) = (
             Arc::clone(&self.config),
             Arc::clone(engine),
             Arc::clone(&self.board),
+            Arc::clone(&self.clock),
         );
-        let watching = async move { watch::run(&config, door, board, queues.watch).await };
+        let watching = async move { watch::run(&config, door, board, clock, queues.watch).await };
         spawn(&mut parts.obliging, "watchers", forever(watching));
         self.start_local(engine, &orders, parts)?;
         let following = manifest::follow(Arc::clone(&self.catalog), Arc::clone(engine));

@@ -78,4 +78,5 @@ pub use broken::Sabotage;
 pub use device::{Device, TaskState};
 pub use due::DueQueue;
 pub use model::*;
+pub use readings::standby;
 pub use starvation::{Blocker, Proposal, Starvation};

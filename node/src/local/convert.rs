@@ -286,7 +286,7 @@ mod tests {
     fn a_starving_task_names_its_gate_and_its_remedy() {
         let starves = policy::Starvation {
             registration: policy::RegistrationId(1),
-            since: policy::Wall::from_millis(0),
+            since: Wall::from_millis(0),
             expected: 3,
             actual: 0,
             blocked_by: Some(policy::Blocker::Waits(policy::WaitReason::BatteryLevel)),

@@ -1,24 +1,33 @@
 //! Watchers: read the device and report levels to the engine. Never edges, never decisions.
 //!
-//! One task a source, started with the first interest and ended with the last. Each hears of changes (netlink, uevents,
-//! inotify), reads anew, and reports what differs from its last report: at most one report in [`GAP`], the newest level
-//! wins. A source that is down reads `Unknown`; one that does not exist reads what the profile assumes (AMB-23).
+//! One task a source, started with the first interest and ended with the last. Each hears of changes (D-Bus signals, netlink,
+//! uevents, inotify), reads anew, and reports what differs from its last report: at most one report in [`GAP`], the newest
+//! level wins. A source that is down reads `Unknown`; one that does not exist reads what the profile assumes (AMB-23).
 
+mod assumed;
 pub mod bell;
+mod bus;
+mod memory;
 mod netlink;
 mod network;
 mod power;
-mod unread;
+mod pressure;
+mod screen;
+mod seat;
+mod session;
+mod telephony;
+mod zone;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lull_policy::{Event, Level, Reading, Readings, Source};
+use lull_policy::{DeviceKind, Event, Level, Reading, Readings, Source, Span};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
+use crate::clock::ClockRef;
 use crate::config::{Assumed, NodeConfig};
 use crate::error_chain::chain;
 use crate::ports::{EngineError, EngineRef, WatchOrder};
@@ -28,6 +37,9 @@ use crate::status::{StatusBoard, reading};
 /// Between two reports of one source: bounds what a flapping link costs to 4 events a second (threat T8), and is
 /// far below the 2 s after which a lost condition has to be known (I3).
 pub const GAP: Duration = Duration::from_millis(250);
+
+/// The two clocks are read one after the other: so much apart they may be without any sleep between.
+const DOZE: Span = Span::millis(1_000);
 
 /// Orders that may wait: one start and stop for each source, several times over.
 pub const ORDERS: usize = 32;
@@ -47,9 +59,17 @@ pub const RESTARTED: &str = "watchers-restarted";
 struct Post {
     engine: EngineRef,
     board: Arc<StatusBoard>,
+    clock: ClockRef,
     assume: Assumed,
+    kind: DeviceKind,
+    /// The system bus; absent = where this machine has it.
+    bus: Option<String>,
+    /// Where the kernel shows power supplies, network devices, connectors of screens, and pressure.
     power: PathBuf,
     net: PathBuf,
+    screens: PathBuf,
+    pressure: PathBuf,
+    memory: PathBuf,
 }
 
 /// Carries out the orders until their sender is gone or the engine ends.
@@ -57,22 +77,32 @@ pub async fn run(
     config: &NodeConfig,
     engine: EngineRef,
     board: Arc<StatusBoard>,
+    clock: ClockRef,
     orders: mpsc::Receiver<WatchOrder>,
 ) {
     let post = Post {
         engine,
         board,
+        clock,
         assume: config.profile.assume,
+        kind: config.profile.kind,
+        bus: None,
         power: config.power.sysfs.clone(),
         net: PathBuf::from(network::SYSFS),
+        screens: PathBuf::from(screen::CONNECTORS),
+        pressure: PathBuf::from(pressure::CPU),
+        memory: PathBuf::from(memory::MEMORY),
     };
-    Watchers {
+    let short = post.clone();
+    let watchers = Watchers {
         post,
         tasks: JoinSet::new(),
         watched: BTreeMap::new(),
+    };
+    tokio::select! {
+        () = watchers.keep(orders) => {}
+        () = async { memory::watch(&short).await; std::future::pending().await } => {}
     }
-    .keep(orders)
-    .await;
 }
 
 /// The keeper of the tasks.
@@ -101,6 +131,13 @@ enum WatchError {
         what: &'static str,
         #[source]
         source: std::io::Error,
+    },
+    /// The connection over which a service is asked failed.
+    #[error("the system bus, on the way to {service}")]
+    Bus {
+        service: &'static str,
+        #[source]
+        source: zbus::Error,
     },
 }
 
@@ -139,11 +176,11 @@ impl Watchers {
             match source {
                 Source::Network => network::watch(&post).await,
                 Source::Power => power::watch(&post).await,
-                Source::Session
-                | Source::Screen
-                | Source::Telephony
-                | Source::Zone
-                | Source::Pressure => unread::watch(&post, source).await,
+                Source::Session => session::watch(&post).await,
+                Source::Screen => screen::watch(&post).await,
+                Source::Telephony => telephony::watch(&post).await,
+                Source::Zone => zone::watch(&post).await,
+                Source::Pressure => pressure::watch(&post).await,
             }
         })
     }
@@ -232,14 +269,19 @@ fn without_source<T: Copy>(level: Level<T>) -> &'static str {
 struct Reporter<'p> {
     post: &'p Post,
     told: Option<Report>,
+    /// How long this boot had slept at the last report.
+    slept: Span,
     retry: Retry,
 }
 
 impl<'p> Reporter<'p> {
     fn new(post: &'p Post) -> Self {
-        let retry = Retry::new(GAP, Duration::from_secs(5));
-        let told = None;
-        Self { post, told, retry }
+        Self {
+            post,
+            told: None,
+            slept: slept(post),
+            retry: Retry::new(GAP, Duration::from_secs(5)),
+        }
     }
 
     /// Tells the engine what differs from the last report; when it has no room, answers when to read and report anew.
@@ -250,13 +292,17 @@ impl<'p> Reporter<'p> {
         for (name, source) in &report.sources {
             self.post.board.set_source(name, source);
         }
-        match self
-            .post
-            .engine
-            .tell(Event::Readings(report.readings.clone()))
-        {
+        // What changed while the device slept is a level without an edge: nobody saw when.
+        let slept = slept(self.post);
+        let event = if slept.saturating_sub(self.slept) > DOZE {
+            Event::ReadingsAnew(report.readings.clone())
+        } else {
+            Event::Readings(report.readings.clone())
+        };
+        match self.post.engine.tell(event) {
             Ok(()) => {
                 self.told = Some(report);
+                self.slept = slept;
                 self.retry.reset();
                 Ok(None)
             }
@@ -267,6 +313,13 @@ impl<'p> Reporter<'p> {
             }
         }
     }
+}
+
+/// How long this boot has slept so far.
+fn slept(post: &Post) -> Span {
+    let now = post.clock.now();
+    let awake = now.running.as_millis();
+    Span::millis(now.elapsed.as_millis().saturating_sub(awake))
 }
 
 #[cfg(test)]

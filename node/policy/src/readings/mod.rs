@@ -4,9 +4,11 @@
 
 mod history;
 mod quantity;
+mod standby;
 
 pub(crate) use history::History;
 pub(crate) use quantity::{Quantity, percent};
+pub use standby::standby;
 
 use std::collections::BTreeSet;
 

@@ -1,20 +1,19 @@
 //! External power and battery from the kernel's power supplies (sysfs), heard by uevents.
 //!
-//! A folder that is not the kernel's own is heard by inotify instead. Deliberately absent: UPS devices, and Battery Saver as a
-//! person switches it; no source has that in this release.
+//! A folder that is not the kernel's own is heard by inotify instead. Deliberately absent: UPS devices.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use lull_policy::{Level, PerMille, Reading};
+use lull_policy::{Level, PerMille};
 use netlink_sys::protocols::NETLINK_KOBJECT_UEVENT;
 
-use super::bell::FolderBell;
-use super::netlink::NetlinkBell;
-use super::{GAP, Post, Report, Reporter, SUPERSEDED, WatchError, without_source};
-use crate::config::Assumed;
+use super::{battery_report, external_report};
 use crate::durable_file;
+use crate::watch::bell::FolderBell;
+use crate::watch::netlink::NetlinkBell;
+use crate::watch::{GAP, Post, Report, Reporter, SUPERSEDED, WatchError};
 
 /// Most supplies that are read; a laptop has up to five.
 const SUPPLIES: usize = 64;
@@ -127,7 +126,7 @@ fn is_power(message: &[u8]) -> bool {
 
 /// What the power supplies of the system say; those of mice and phones (scope `Device`) are not among them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct Supplies {
+pub(in crate::watch) struct Supplies {
     chargers: Vec<Charger>,
     batteries: Vec<Battery>,
 }
@@ -148,7 +147,7 @@ struct Battery {
 }
 
 impl Supplies {
-    fn read(folder: &Path) -> io::Result<Self> {
+    pub(in crate::watch) fn read(folder: &Path) -> io::Result<Self> {
         let mut found = Self::default();
         for supply in supplies(folder)? {
             // A supply that went away in between is as if it had never been there.
@@ -183,7 +182,7 @@ impl Supplies {
     }
 
     /// Whether power comes from outside, and who says so; absent without battery.
-    fn external(&self) -> Option<(Level<bool>, String)> {
+    pub(in crate::watch) fn external(&self) -> Option<(Level<bool>, String)> {
         let battery = self.batteries.first()?;
         if let Some(charger) = self.chargers.iter().find(|charger| charger.online) {
             return Some((Level::Known(true), place(&charger.folder)));
@@ -226,27 +225,9 @@ impl Supplies {
 }
 
 fn report(found: &Supplies, post: &Post) -> Report {
-    let assume = post.assume;
-    let (external, external_source) = found.external().unwrap_or_else(|| {
-        // AMB-23: without a battery whatever runs is powered.
-        let level = Level::Assumed(assume.external_power.unwrap_or(true));
-        let source = match assume.external_power {
-            Some(_) => without_source(level).to_owned(),
-            None => "assumed: no battery on this device".to_owned(),
-        };
-        (level, source)
-    });
-    let (battery, battery_source) = found.charge().unwrap_or_else(|| {
-        let level = Assumed::level(assume.battery);
-        (level, without_source(level).to_owned())
-    });
-    let saver = Assumed::level(assume.battery_saver);
     let mut report = Report::default();
-    report.add(Reading::ExternalPower(external), external_source);
-    report.add(Reading::Battery(battery), battery_source);
-    report.add(Reading::BatterySaver(saver), without_source(saver));
-    let manual = Assumed::level(assume.saver_manual);
-    report.add(Reading::SaverManual(manual), without_source(manual));
+    external_report(&mut report, post.assume, found.external());
+    battery_report(&mut report, post.assume, found.charge());
     report
 }
 

@@ -1,6 +1,9 @@
 use std::sync::Arc;
 
+use lull_policy::Reading;
+
 use super::*;
+use crate::config::Assumed;
 use crate::watch::tests::{Recorder, next, post};
 
 struct Sysfs(tempfile::TempDir);
@@ -29,12 +32,7 @@ const AC_OFF: &[(&str, &str)] = &[("type", "Mains"), ("online", "0")];
 const AC_ON: &[(&str, &str)] = &[("type", "Mains"), ("online", "1")];
 
 fn levels(external: Level<bool>, battery: Level<PerMille>) -> Vec<Reading> {
-    vec![
-        Reading::ExternalPower(external),
-        Reading::Battery(battery),
-        Reading::BatterySaver(Level::Unknown),
-        Reading::SaverManual(Level::Unknown),
-    ]
+    vec![Reading::ExternalPower(external), Reading::Battery(battery)]
 }
 
 fn percent(percent: u16) -> Level<PerMille> {

@@ -1,8 +1,8 @@
 //! Network and Internet from the kernel's routing tables (rtnetlink).
 //!
 //! The Internet counts as available while a default route stands whose device carries (CND-22); whether packets come
-//! back is not probed. Deliberately absent: what lies below a tunnel; a default route over one reads as a cable. Whether it
-//! is paid for by use is only assumed; no source has that in this release.
+//! back is not probed, and whether they are paid for by use is only assumed. Below a tunnel lies the best default route over
+//! a device with hardware of its own.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -20,12 +20,12 @@ use netlink_sys::protocols::NETLINK_ROUTE;
 use rtnetlink::constants::{RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_ROUTE, RTMGRP_LINK};
 use rtnetlink::{Handle, RouteMessageBuilder};
 
-use super::netlink::NetlinkBell;
-use super::{GAP, Post, Report, Reporter, SUPERSEDED, WatchError, unread, without_source};
 use crate::config::Assumed;
+use crate::watch::netlink::NetlinkBell;
+use crate::watch::{GAP, Post, Report, Reporter, SUPERSEDED, WatchError, assumed};
 
 /// Where the kernel shows what a device is.
-pub(super) const SYSFS: &str = "/sys/class/net";
+pub(in crate::watch) const SYSFS: &str = "/sys/class/net";
 
 /// How long one whole dump may take; a full routing table of the Internet takes about one second.
 const DUMP: Duration = Duration::from_secs(20);
@@ -41,7 +41,7 @@ pub(super) async fn watch(post: &Post) -> Result<(), WatchError> {
     let mut reporter = Reporter::new(post);
     let mut bell = match NetlinkBell::new(NETLINK_ROUTE, groups, |_any| true) {
         Ok(bell) => bell,
-        Err(error) if is_absent(&error) => return assumed(post, &mut reporter).await,
+        Err(error) if is_absent(&error) => return silent(post).await,
         Err(error) => return Err(failed("listening for routes", error)),
     };
     loop {
@@ -79,13 +79,10 @@ fn is_absent(error: &io::Error) -> bool {
         .is_some_and(|code| absent.contains(&code))
 }
 
-/// Without a source: what the profile says, once.
-async fn assumed(post: &Post, reporter: &mut Reporter<'_>) -> Result<(), WatchError> {
-    let report = unread::report(post.assume.readings().of(Source::Network), Source::Network);
-    while let Some(pause) = reporter.report(report.clone())? {
-        tokio::time::sleep(pause).await;
-    }
-    std::future::pending().await
+/// Without a source: what the profile says.
+async fn silent(post: &Post) -> Result<(), WatchError> {
+    let readings = post.assume.readings().of(Source::Network);
+    assumed::watch(post, readings).await
 }
 
 /// What carries the default route now.
@@ -105,8 +102,8 @@ impl Found {
         let mut report = Report::default();
         report.add(Reading::Network(Level::Known(self.network)), source.clone());
         report.add(Reading::Internet(Level::Known(internet)), source);
-        let metered = Assumed::level(assume.metered);
-        report.add(Reading::Metered(metered), without_source(metered));
+        let (metered, source) = assumed::profile(assume.metered);
+        report.add(Reading::Metered(metered), source);
         report
     }
 }
@@ -135,11 +132,12 @@ async fn read(sysfs: &Path) -> io::Result<Found> {
         dump = dump(handle) => dump.map_err(io::Error::other)?,
         () = connection => return Err(io::Error::other("the netlink connection ended")),
     };
-    let best = routes
+    let mut routes: Vec<&DefaultRoute> = routes
         .iter()
         .filter(|r| carriers.contains_key(&r.device))
-        .min();
-    let device = best.and_then(|best| carriers.get(&best.device));
+        .collect();
+    routes.sort();
+    let device = carrying(sysfs, routes.iter().filter_map(|r| carriers.get(&r.device)));
     Ok(Found {
         network: device.map_or(Network::None, |device| kind(sysfs, &device.name)),
         device: device.map(|device| device.name.clone()),
@@ -229,6 +227,27 @@ fn next_hops(message: &RouteMessage, six: bool, routes: &mut Vec<DefaultRoute>) 
             _ => {}
         }
     }
+}
+
+/// The device that carries the best route: below a tunnel the best one with hardware, if there is any.
+fn carrying<'c>(
+    sysfs: &Path,
+    mut best_first: impl Iterator<Item = &'c Carrier> + Clone,
+) -> Option<&'c Carrier> {
+    let hardware = |carrier: &&Carrier| sysfs.join(&carrier.name).join("device").exists();
+    let below = best_first.clone().find(hardware);
+    let best = best_first.next()?;
+    if is_tunnel(sysfs, &best.name) {
+        return below.or(Some(best));
+    }
+    Some(best)
+}
+
+/// Whether what a device carries goes out over another one.
+fn is_tunnel(sysfs: &Path, device: &str) -> bool {
+    let folder = sysfs.join(device);
+    let uevent = std::fs::read_to_string(folder.join("uevent")).unwrap_or_default();
+    folder.join("tun_flags").exists() || uevent.lines().any(|line| line == "DEVTYPE=wireguard")
 }
 
 /// What a device is, as sysfs has it.
