@@ -2,7 +2,7 @@
 //! not concern; the floor is a keyed update of one record in a map of the same size. And a million pending timers: bytes
 //! of each and time to arm one; the floor is a push onto a plain list of the same pairs.
 //!
-//! `cargo bench -p lull-policy --bench machine`.
+//! `cargo bench -p lull-testkit --bench machine`.
 
 use std::collections::BTreeMap;
 
