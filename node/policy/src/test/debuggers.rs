@@ -145,3 +145,20 @@ fn a_debugger_that_left_over_a_restart_holds_nothing() {
         assert_eq!(kills(&effects), [1], "AMB-06: told {told}");
     }
 }
+
+#[test]
+fn debug_sessions_are_bounded() {
+    let mut bench = capped();
+    for number in 0..crate::bounds::DEBUGGED {
+        debugger(&mut bench, &format!("t{number}"), true);
+    }
+    bench.register(request("t", Trigger::Push));
+    bench.push("p1");
+    bench.start(1);
+    let before = limits(&bench);
+    debugger(&mut bench, "t", true);
+    assert_eq!(limits(&bench), before, "one too many");
+    debugger(&mut bench, "t0", false);
+    debugger(&mut bench, "t", true);
+    assert_eq!(limits(&bench), (None, None, None), "there is room again");
+}

@@ -189,3 +189,44 @@ fn explaining_changes_nothing() {
     drop(why(&bench, "t"));
     assert_eq!(bench.device, before);
 }
+
+#[test]
+fn battery_saver_says_whose_hand_it_was_and_whom_that_concerns() {
+    let mut bench = Bench::full();
+    bench.register(request("t", INTERNET));
+    let id = bench.add("mail", PERIODIC);
+    let seen = |bench: &Bench, name: &str| {
+        let said = why(bench, name).reasons;
+        let saver = |why: &&Why| why.reason == WaitReason::BatterySaver;
+        said.iter().find(saver).map(|why| why.seen.clone())
+    };
+    let saver = |manual: bool| {
+        [
+            Reading::ExternalPower(Level::Known(false)),
+            Reading::Battery(Level::Known(PerMille::percent(10))),
+            Reading::BatterySaver(Level::Known(true)),
+            Reading::SaverManual(Level::Known(manual)),
+        ]
+    };
+    bench.read(&saver(false));
+    let automatic = seen(&bench, "periodic").unwrap();
+    assert!(!automatic.contains("by hand"), "{automatic}");
+    assert_eq!(seen(&bench, "t").as_ref(), Some(&automatic));
+    bench.read(&saver(true));
+    let by_hand = "battery saver was switched on by hand".to_owned();
+    assert_eq!(seen(&bench, "periodic"), Some(by_hand), "AMB-05: {id:?}");
+    assert_eq!(seen(&bench, "t"), Some(automatic), "of agents only");
+}
+
+#[test]
+fn a_start_of_the_daemon_waits_for_power_in_words() {
+    let mut bench = Bench::new();
+    bench.register(request("t", timer(15)));
+    bench.read(&[Reading::ExternalPower(Level::Known(false))]);
+    bench.restart(Vec::new());
+    let said = why(&bench, "t").reasons;
+    let saver = |why: &&Why| why.reason == WaitReason::BatterySaver;
+    let found = said.iter().find(saver).unwrap();
+    assert!(found.seen.contains("just started"), "{found:?}");
+    assert!(found.needs.contains("first reading of power"), "{found:?}");
+}

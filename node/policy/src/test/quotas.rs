@@ -216,3 +216,33 @@ fn on_external_power_no_bytes_are_counted() {
         .any(|(resource, budget)| resource == Resource::Network && budget.is_some());
     assert!(!counted, "RES-14");
 }
+
+#[test]
+fn a_spent_quota_says_when_it_is_refilled() {
+    let mut bench = rationed(true);
+    fire(&mut bench);
+    spend(&mut bench, Resource::Cpu);
+    bench.go(SECOND);
+    bench.end(1, Exit::Status(0));
+    fire(&mut bench);
+    let found = bench.device.explain(bench.now, &app_id("mail"), &task("t"));
+    let quota = |why: &&Why| why.reason == WaitReason::Quota;
+    let why = found[0].reasons.iter().find(quota).unwrap();
+    assert_eq!(why.seen, "mail has used up its quota");
+    assert_eq!(why.needs, "the quota has to be refilled");
+    let refill = Wall::from_millis(EPOCH + 15 * MINUTE);
+    assert_eq!(why.until, Some(refill), "RES-13");
+}
+
+#[test]
+fn what_is_counted_is_counted_again_after_a_restart() {
+    let mut bench = rationed(true);
+    fire(&mut bench);
+    bench.start(1);
+    bench.restart(vec![RunId(1)]);
+    let found = meters(&bench.effects);
+    assert!(
+        found.contains(&(Resource::Cpu, Some(2_000_000))),
+        "{found:?}"
+    );
+}
