@@ -14,4 +14,6 @@ mod endings;
 #[cfg(test)]
 mod hierarchies;
 #[cfg(test)]
+mod holding;
+#[cfg(test)]
 mod unprivileged;
