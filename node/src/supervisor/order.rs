@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use lull_launcher::wire;
-use lull_policy::{Launch, Now, Push, Running, Trigger, TriggerKind};
+use lull_policy::{Class, Launch, Now, Push, Running, Trigger, TriggerKind};
 use lull_proto::agent::{Invocation, LINE_LIMIT, PROTOCOL, PushDetails, ToAgent, environment};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use serde::{Deserialize, Serialize};
@@ -97,6 +97,9 @@ pub(super) fn order(
         memory: launch.memory.filter(|_| !limits_off).map(|cap| cap.0),
         pids: PIDS,
         open_files: OPEN_FILES,
+        class: class(launch),
+        offline: !launch.network,
+        closed: closed(launch),
         payload: payload.is_some(),
         note: note.encode(),
     };
@@ -105,6 +108,24 @@ pub(super) fn order(
         payload,
     };
     Ok((order, note))
+}
+
+fn class(launch: &Launch) -> wire::Class {
+    match launch.class() {
+        Class::Background => wire::Class::Background,
+        Class::Intensive => wire::Class::Intensive,
+        Class::Critical => wire::Class::Critical,
+    }
+}
+
+/// The mobile networks of this device, where a run may not use them (INT-09).
+fn closed(launch: &Launch) -> Vec<String> {
+    if launch.cellular {
+        return Vec::new();
+    }
+    let mut mobile = crate::watch::mobile_devices();
+    mobile.truncate(wire::CLOSED);
+    mobile
 }
 
 fn text(what: &str, path: &std::path::Path) -> Result<String, String> {
