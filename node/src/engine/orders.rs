@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use lull_policy::{AppId, Effect, Event, Exit, Launch, RunId, Source, Usage};
+use lull_policy::{AppId, Effect, Event, Exit, Launch, Push, RunId, Source, Usage};
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::Orders;
@@ -46,7 +46,7 @@ impl NotOffered {
                 "an app's own process is neither started nor ended (RUN-04, RUN-05): not offered by this release"
             }
             Self::Offer => {
-                "pushes are not offered to an app in the foreground (PSH-10): not offered by this release"
+                "an app in the foreground takes no pushes itself (PSH-10), its task gets them: not offered by this release"
             }
             Self::SharedHost => {
                 "runs of one group do not share a process (RUN-07): each has its own in this release"
@@ -114,8 +114,6 @@ impl Performer {
             Effect::Network { run, allowed } => self.hold(run, Hold::Network(allowed)),
             Effect::Thaw { run } => self.hold(run, Hold::Frozen(false)),
             Effect::StartFront { .. } => self.not_offered(NotOffered::Front),
-            // The machine does not wait for the answer for long: the push is then delivered as to an app that is not there.
-            Effect::OfferPush(_) => self.not_offered(NotOffered::Offer),
             other @ (Effect::Put(_)
             | Effect::Remove(_)
             | Effect::Watch(_)
@@ -128,6 +126,7 @@ impl Performer {
             | Effect::Limit { .. }
             | Effect::KillFront { .. }
             | Effect::Observe(_)
+            | Effect::OfferPush(_)
             | Effect::Reply { .. }) => {
                 tracing::error!(?other, "this effect begins nothing; it was not performed");
             }
@@ -140,6 +139,15 @@ impl Performer {
         if self.told.insert(what) {
             tracing::warn!(?what, "{}", what.words());
             self.board.cannot_enforce(what.words());
+        }
+    }
+
+    /// A push for an app in the foreground; answers for the app, whose clients take no pushes in this release: its task gets it.
+    pub(super) fn offer(&mut self, push: &Push) -> Event {
+        self.not_offered(NotOffered::Offer);
+        Event::PushAnswered {
+            push: push.id.clone(),
+            handled: false,
         }
     }
 

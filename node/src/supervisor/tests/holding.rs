@@ -1,6 +1,6 @@
 //! What holds a run while it goes on reaches it, also when it was ordered before the run was there.
 
-use lull_policy::{Bytes, Exit};
+use lull_policy::{Bytes, Exit, Trigger};
 
 use super::stage::*;
 use crate::ports::{Hold, RunOrder};
@@ -62,4 +62,34 @@ async fn a_cap_is_lifted_for_a_debugger() {
     std::fs::write(&go, "").unwrap();
     let (exit, _usage, output) = stage.scribe.end(run).await;
     assert_eq!(exit, Exit::Status(0), "RES-22: {output}");
+}
+
+#[tokio::test]
+async fn the_exit_of_a_plain_command_is_the_word_of_a_scheduled_agent() {
+    let stage = Stage::new().await;
+    let scheduled = |id, trigger| {
+        let mut launch = launch(id);
+        launch.trigger = trigger;
+        launch
+    };
+    let rows = [
+        (
+            1,
+            Trigger::Periodic,
+            "exit 0",
+            &["started", "Completed", "Status(0)"][..],
+        ),
+        (
+            2,
+            Trigger::ResourceIntensive,
+            "exit 3",
+            &["started", "Status(3)"],
+        ),
+        (3, Trigger::Application, "exit 0", &["started", "Status(0)"]),
+    ];
+    for (id, trigger, script, expected) in rows {
+        let run = stage.launch_with(scheduled(id, trigger), script).await;
+        stage.scribe.end(run).await;
+        assert_eq!(stage.scribe.story(run), expected, "RUN-43");
+    }
 }
