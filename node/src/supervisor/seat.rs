@@ -129,26 +129,26 @@ pub(super) struct Seat {
 /// The newest of each kind of hold that was ordered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Holds {
-    frozen: Option<bool>,
-    memory: Option<Option<Bytes>>,
-    network: Option<bool>,
+    memory: Option<Hold>,
+    network: Option<Hold>,
+    frozen: Option<Hold>,
 }
 
 impl Holds {
     pub(super) fn put(&mut self, hold: Hold) {
-        match hold {
-            Hold::Frozen(frozen) => self.frozen = Some(frozen),
-            Hold::Memory(cap) => self.memory = Some(cap),
-            Hold::Network(allowed) => self.network = Some(allowed),
-        }
+        let place = match hold {
+            Hold::Memory(_) => &mut self.memory,
+            Hold::Network(_) => &mut self.network,
+            Hold::Frozen(_) => &mut self.frozen,
+        };
+        *place = Some(hold);
     }
 
     /// All of it, in the launcher's words. Freezing comes last: a frozen run takes the rest as well, and does nothing meanwhile.
     pub(super) fn requests(&self, run: RunId) -> Vec<wire::Request> {
-        let memory = self.memory.map(Hold::Memory);
-        let network = self.network.map(Hold::Network);
-        let frozen = self.frozen.map(Hold::Frozen);
-        let all = [memory, network, frozen].into_iter().flatten();
+        let all = [self.memory, self.network, self.frozen]
+            .into_iter()
+            .flatten();
         all.map(|hold| request(run, hold)).collect()
     }
 }

@@ -428,9 +428,10 @@ impl Cages {
     fn clear(&self, run: u64) -> String {
         let of_run = |parent: &Path| parent.join(format!("run-{run}"));
         let critical = self.critical.as_deref().map(of_run);
-        let class = match critical.is_some_and(|folder| folder.exists()) {
-            true => Class::Critical,
-            false => Class::Background,
+        let class = if critical.is_some_and(|folder| folder.exists()) {
+            Class::Critical
+        } else {
+            Class::Background
         };
         let cage = Cage {
             run,

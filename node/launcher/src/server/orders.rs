@@ -37,19 +37,19 @@ impl Launcher {
                     .for_each(|run| run.kill(now));
             }
             Request::Freeze { run, frozen } => {
-                self.change(run, "freeze", |cages, run| run.freeze(cages, frozen))
+                self.change(run, "freeze", |cages, run| run.freeze(cages, frozen));
             }
             Request::Memory { run, cap } => {
                 self.change(run, "change the memory cap of", |cages, run| {
                     run.cage_mut()
                         .map_or(Ok(()), |cage| cages.set_memory(cage, cap))
-                })
+                });
             }
             Request::Network { run, allowed } => {
                 self.change(run, "change the network of", |cages, run| {
                     run.cage_mut()
                         .map_or(Ok(()), |cage| cages.set_network(cage, allowed))
-                })
+                });
             }
             Request::Usage { run } => self.tell_usage(run),
             Request::Forget { run } => self.forget(run),

@@ -210,10 +210,12 @@ pub enum Class {
 impl Launch {
     /// Its class.
     pub fn class(&self) -> Class {
-        match self.trigger.kind() {
-            _ if self.critical => Class::Critical,
-            TriggerKind::ResourceIntensive => Class::Intensive,
-            _ => Class::Background,
+        if self.critical {
+            Class::Critical
+        } else if self.trigger.kind() == TriggerKind::ResourceIntensive {
+            Class::Intensive
+        } else {
+            Class::Background
         }
     }
 }
