@@ -183,13 +183,26 @@ impl Front {
 
     /// Registers a task (ACC-20). Refused without access (ACC-01); nothing stands where it fails (ACC-28).
     pub async fn register(&self, registration: Registration) -> Result<Registered, FrontError> {
-        let request = registration.into_wire(self.app.clone());
+        let request = registration.into_wire(self.app.clone(), false);
         let mut client = self.client.clone();
         let answer = self.call("register", client.register(request)).await?;
         Ok(Registered {
             registration: RegistrationId(answer.id),
             warnings: answer.warnings,
         })
+    }
+
+    /// Whether a registration would be accepted, and what is odd about it (ACC-30). Nothing is registered.
+    pub async fn try_register(
+        &self,
+        registration: Registration,
+    ) -> Result<Vec<String>, FrontError> {
+        let request = registration.into_wire(self.app.clone(), true);
+        let mut client = self.client.clone();
+        let answer = self
+            .call("try to register", client.register(request))
+            .await?;
+        Ok(answer.warnings)
     }
 
     /// Removes a registration; a run of it that is under way may finish (AMB-14).

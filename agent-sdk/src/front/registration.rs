@@ -94,6 +94,8 @@ pub struct Registration {
     conditions: Vec<Condition>,
     cancel_on_condition_loss: bool,
     replace: bool,
+    network_requested: bool,
+    group: String,
 }
 
 /// A registration that has a name; next is its entry point.
@@ -131,6 +133,8 @@ impl WithEntryPoint {
             conditions: Vec::new(),
             cancel_on_condition_loss: false,
             replace: false,
+            network_requested: false,
+            group: String::new(),
         }
     }
 }
@@ -160,7 +164,20 @@ impl Registration {
         self
     }
 
-    pub(super) fn into_wire(self, app: String) -> wire::RegisterRequest {
+    /// Keep the network, and the device awake for it, while the device is in standby (RUN-30). Without this a run has no network
+    /// then (RUN-31).
+    pub fn network_requested(mut self) -> Self {
+        self.network_requested = true;
+        self
+    }
+
+    /// Put it into a group of the app's own (MNG-03). A group is left alone when the app reconciles the others.
+    pub fn group(mut self, group: impl Into<String>) -> Self {
+        self.group = group.into();
+        self
+    }
+
+    pub(super) fn into_wire(self, app: String, dry_run: bool) -> wire::RegisterRequest {
         let conditions = self.conditions.into_iter().map(condition_to_wire);
         wire::RegisterRequest {
             app,
@@ -170,6 +187,9 @@ impl Registration {
             conditions: conditions.map(i32::from).collect(),
             cancel_on_condition_loss: self.cancel_on_condition_loss,
             replace: self.replace,
+            network_requested: self.network_requested,
+            group: self.group,
+            dry_run,
         }
     }
 }

@@ -333,6 +333,8 @@ async fn a_registration_arrives_as_it_was_built() {
         .condition(Condition::UserNotPresent)
         .condition(Condition::InternetAvailable)
         .cancel_on_condition_loss()
+        .network_requested()
+        .group("downloads")
         .replace();
     let registered = node.front.register(registration).await.unwrap();
     assert_eq!(registered.registration, RegistrationId(3));
@@ -351,8 +353,18 @@ async fn a_registration_arrives_as_it_was_built() {
         conditions: vec![2, 3],
         cancel_on_condition_loss: true,
         replace: true,
+        network_requested: true,
+        group: "downloads".to_owned(),
+        dry_run: false,
     };
     assert_eq!(node.script.lock().unwrap().registered, Some(wanted));
+    let odd = Registration::named("sync")
+        .entry_point("photo-sync")
+        .trigger(Trigger::Push);
+    let warnings = node.front.try_register(odd).await.unwrap();
+    assert_eq!(warnings, ["it is odd"]);
+    let told = node.script.lock().unwrap().registered.take().unwrap();
+    assert!(told.dry_run, "ACC-30");
 }
 
 #[tokio::test]

@@ -99,6 +99,9 @@ impl AppService for Apps {
             Answer::Registered { id, warnings } => {
                 Ok(Response::new(wire::RegisterResponse { id: id.0, warnings }))
             }
+            Answer::Valid { warnings } => {
+                Ok(Response::new(wire::RegisterResponse { id: 0, warnings }))
+            }
             other => Err(misfit(&other)),
         }
     }

@@ -6,8 +6,8 @@ mod trigger;
 use std::time::Duration;
 
 use lull_policy::{
-    self as policy, AppId, EntryPoint, Exit, FinishedRun, NameError, Outcome, Raised, Refusal,
-    RegistrationRequest, Run, TaskName, Verdict, Wall, bounds,
+    self as policy, AppId, EntryPoint, Exit, FinishedRun, GroupId, NameError, Outcome, Raised,
+    Refusal, RegistrationRequest, Run, TaskName, Verdict, Wall, bounds,
 };
 use lull_proto::local::v1 as wire;
 use lull_proto::{problem, time};
@@ -78,11 +78,19 @@ pub(super) fn registration(request: wire::RegisterRequest) -> Result<Registratio
             .map(|(n, number)| condition(n, *number))
             .collect::<Result<_, _>>()?,
         cancel_on_condition_loss: request.cancel_on_condition_loss,
-        network_requested: false,
-        group: None,
+        network_requested: request.network_requested,
+        group: group(request.group)?,
         replace: request.replace,
-        dry_run: false,
+        dry_run: request.dry_run,
     })
+}
+
+/// Empty = none.
+fn group(text: String) -> Result<Option<GroupId>, Status> {
+    let named = (!text.is_empty()).then_some(text);
+    named
+        .map(|text| name("group", GroupId::new(text)))
+        .transpose()
 }
 
 fn entry_point(text: String) -> Result<EntryPoint, Status> {

@@ -110,3 +110,35 @@ fn the_machine_hears_where_front_clients_stand() {
         served
     });
 }
+
+#[test]
+fn a_dry_run_registers_nothing_and_the_network_is_asked_for() {
+    served(async |served| {
+        let mut apps = served.apps(OWNER).await;
+        let asked = wire::RegisterRequest {
+            network_requested: true,
+            group: "downloads".into(),
+            dry_run: true,
+            ..registration("fetch", timer())
+        };
+        let tried = apps.register(asked.clone()).await.unwrap().into_inner();
+        assert_eq!(tried.id, 0, "ACC-30");
+        let stands = async || {
+            let seen = look(&served.rig.door, |device, _now| {
+                let all = device.registrations();
+                let ours = all.filter(|one| one.name.to_string() == "fetch");
+                ours.map(|one| (one.network_requested, one.group.is_some()))
+                    .collect::<Vec<_>>()
+            });
+            seen.await.unwrap()
+        };
+        assert_eq!(stands().await, []);
+        let request = wire::RegisterRequest {
+            dry_run: false,
+            ..asked
+        };
+        apps.register(request).await.unwrap();
+        assert_eq!(stands().await, [(true, true)], "RUN-30, MNG-03");
+        served
+    });
+}
