@@ -9,6 +9,7 @@ use std::pin::pin;
 
 use lull_policy::Occurrence;
 use tokio::time::sleep;
+use zbus::names::UniqueName;
 use zbus::{MatchRule, Message, message};
 
 use super::subject::Signal;
@@ -152,7 +153,7 @@ impl<'a> Follower<'a> {
             return Ok(false);
         }
         let header = message.header();
-        let sender = header.sender().map(|sender| sender.as_str());
+        let sender = header.sender().map(UniqueName::as_str);
         if sender.is_some() && sender == self.owner.as_deref() {
             return Ok(true);
         }

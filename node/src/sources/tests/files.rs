@@ -237,7 +237,7 @@ async fn an_overflow_is_a_change_of_everything() {
     let kept = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();
     let kept: usize = kept.trim().parse().unwrap();
     // Three events a file.
-    for n in 0..kept / 3 + 1 {
+    for n in 0..=kept / 3 {
         let file = busy.join(n.to_string());
         fs::write(&file, "").unwrap();
         fs::remove_file(&file).unwrap();

@@ -74,7 +74,12 @@ impl Stage {
             bus,
             mock: None,
         };
-        eventually("the bus listens", async || socket.exists()).await;
+        // Its socket is there a moment before it listens.
+        let address = stage.address();
+        eventually("the bus listens", async || {
+            Bus::at(Some(&address)).await.is_ok()
+        })
+        .await;
         stage
     }
 
