@@ -218,6 +218,7 @@ impl Daemon {
         spawn(&mut parts.obliging, "watchers", forever(watching));
         let sources = sources::run(
             self.config.identity_dir(),
+            Arc::<Catalog>::clone(&self.catalog),
             Arc::clone(engine),
             Arc::clone(&self.board),
             queues.registrations,

@@ -14,21 +14,24 @@ mod files;
 mod follow;
 mod identity;
 mod paths;
+mod sight;
 mod sms;
 pub(crate) mod subject;
 mod wanted;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::fmt::Debug;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lull_policy::{Event, Occurrence};
+use lull_policy::{AppId, Event, Occurrence};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
 use crate::error_chain::chain;
+use crate::manifest::Owner;
 use crate::ports::{EngineError, EngineRef, look};
 use crate::retry::{Retry, random};
 use crate::status::{StatusBoard, trigger_source};
@@ -48,6 +51,15 @@ pub const REFUSED: &str = "occurrences-refused";
 /// Counts floods that were not listened to until the end of a gap.
 pub const FLOODED: &str = "trigger-sources-flooded";
 
+/// Counts changes of files that an app's user may not see.
+pub const WITHHELD: &str = "file-changes-withheld";
+
+/// As whom an app's agents run.
+pub trait AppUsers: Debug + Send + Sync + 'static {
+    /// The user of an installed app; absent = no such app.
+    fn user(&self, app: &AppId) -> Option<Owner>;
+}
+
 /// What every source needs.
 #[derive(Debug, Clone)]
 struct Post {
@@ -57,6 +69,7 @@ struct Post {
     bus: Option<String>,
     /// Where this device's identity is.
     identity: PathBuf,
+    users: Arc<dyn AppUsers>,
 }
 
 /// Why a source ended.
@@ -84,6 +97,7 @@ enum SourceError {
 /// device's identity.
 pub async fn run(
     identity: PathBuf,
+    users: Arc<dyn AppUsers>,
     engine: EngineRef,
     board: Arc<StatusBoard>,
     registrations: watch::Receiver<()>,
@@ -93,6 +107,7 @@ pub async fn run(
         board,
         bus: None,
         identity,
+        users,
     };
     Sources::new(post).keep(registrations).await;
 }

@@ -14,6 +14,21 @@ use super::*;
 use crate::watch::tests::stage::eventually;
 use crate::watch::tests::{NO_BUS, PATIENCE, Recorder};
 
+/// All apps are those of whoever runs the test.
+#[derive(Debug)]
+struct Mine;
+
+impl AppUsers for Mine {
+    fn user(&self, app: &AppId) -> Option<Owner> {
+        (app.as_str() != "stranger").then(|| Owner {
+            uid: rustix::process::geteuid().as_raw(),
+            gid: rustix::process::getegid().as_raw(),
+            groups: Vec::new(),
+            name: None,
+        })
+    }
+}
+
 /// An engine that hands what it is told to the test.
 fn post() -> (Post, mpsc::Receiver<Event>) {
     let (engine, heard) = Recorder::engine(0);
@@ -22,6 +37,7 @@ fn post() -> (Post, mpsc::Receiver<Event>) {
         board: Arc::new(StatusBoard::new()),
         bus: Some(NO_BUS.to_owned()),
         identity: "/nowhere".into(),
+        users: Arc::new(Mine),
     };
     (post, heard)
 }

@@ -78,6 +78,7 @@ fn sources_are_armed_while_something_is_registered() {
         let identity = folder.path().join("identity");
         let sources = run(
             identity.clone(),
+            Arc::new(Mine),
             Arc::clone(&rig.door),
             Arc::clone(&rig.board),
             rig.queues.registrations.clone(),
@@ -131,6 +132,7 @@ fn a_source_that_fails_is_started_anew() {
             board: Arc::clone(&rig.board),
             bus: Some(format!("unix:path={}", socket.display())),
             identity: folder.path().join("identity"),
+            users: Arc::new(Mine),
         };
         let keeping = Sources::new(post).keep(rig.queues.registrations.clone());
         let sources = tokio::spawn(keeping);

@@ -208,7 +208,9 @@ async fn each_app_is_told_of_its_own_paths_as_long_as_it_wants_them() {
             scene.want(&["in", "other"]).await;
             let path = subject(scene.path("in").display().to_string());
             let both = |wanted: &mut Wanted| {
-                wanted.files = [(path.clone(), [app("a"), app("b")].into())].into();
+                // The stranger's user is not known: it sees nothing.
+                let apps = [app("a"), app("b"), app("stranger")];
+                wanted.files = [(path.clone(), apps.into())].into();
             };
             scene.wanted.send_modify(both);
             stands(&scene.post.board, Source::Files, "inotify: 1 paths").await;
@@ -219,6 +221,13 @@ async fn each_app_is_told_of_its_own_paths_as_long_as_it_wants_them() {
                 let expected = Occurrence::FilesChanged { app, path };
                 assert_eq!(next(&mut scene.heard).await, expected);
             }
+            let board = &scene.post.board;
+            eventually("it is withheld", async || board.counter(WITHHELD) == 1).await;
+            let told = board.read().cannot_enforce;
+            assert!(
+                told.iter()
+                    .any(|line| line.starts_with("stranger is not told"))
+            );
             assert!(scene.heard.try_recv().is_err());
         })
         .await;
