@@ -4,6 +4,9 @@
 //! `usb:046d:c52b:1-1.2`, `pci:8086:0d57:0000:00:00.0`, `block:sdb`. So a pattern names one place (`usb:046d:c52b:1-1.2`), one product
 //! (`usb:046d:c52b:*`), one maker (`usb:046d:*`) or a kind (`usb:*`). Two devices of one product have two names.
 //!
+//! The machine remembers which devices left (TRGD-30): one of these that is there when this begins to listen has come. Nothing
+//! else that happened before is told.
+//!
 //! Deliberately absent: parts of devices (partitions, interfaces, queues), devices that software makes (loop, tunnels, terminals), network
 //! interfaces (they are renamed after they came: name the device that brings them), changes of a device that stays, and a device that went
 //! and came back within one [`GAP`].
@@ -41,10 +44,19 @@ pub(super) async fn watch(post: &Post) -> Result<Infallible, SourceError> {
     // First the ear, then the look: what comes in between is heard.
     let mut bell =
         NetlinkBell::new(NETLINK_KOBJECT_UEVENT, KERNEL, kinds::concerns).map_err(kernel)?;
-    let mut told = kinds::scan();
-    let mut here = told.clone();
+    let mut here = kinds::scan();
+    let mut told = here.clone();
+    // What left before somebody stopped listening, and is here now, has come.
+    for device in post
+        .look(|device| device.unplugged().cloned().collect::<Vec<_>>())
+        .await?
+    {
+        told.remove(&device);
+    }
     post.stands(Source::Devices, "uevents of the kernel");
     loop {
+        tell(post, &told, &here).await?;
+        told.clone_from(&here);
         let mut heard = Some(bell.hear().await.map_err(kernel)?);
         sleep(GAP).await;
         let mut read = 0;
@@ -58,8 +70,6 @@ pub(super) async fn watch(post: &Post) -> Result<Infallible, SourceError> {
             let more = (read < AT_ONCE).then(|| bell.hear().now_or_never());
             heard = more.flatten().transpose().map_err(kernel)?;
         }
-        tell(post, &told, &here).await?;
-        told.clone_from(&here);
     }
 }
 

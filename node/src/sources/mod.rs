@@ -26,7 +26,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lull_policy::{AppId, Event, Occurrence};
+use lull_policy::{AppId, Device, Event, Occurrence};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
@@ -181,8 +181,9 @@ impl Sources {
 
     async fn keep(mut self, mut registrations: watch::Receiver<()>) {
         loop {
-            if self.look().await.is_err() {
-                return;
+            match self.post.look(Wanted::of).await {
+                Ok(wanted) => self.arm(wanted),
+                Err(_ending) => return,
             }
             // A registration changes with every firing: however many do, they are looked at four times a second.
             tokio::time::sleep(GAP).await;
@@ -193,23 +194,6 @@ impl Sources {
                         Err(_engine_gone) => return,
                     },
                     Some(ended) = self.tasks.join_next_with_id() => self.ended(ended),
-                }
-            }
-        }
-    }
-
-    /// Looks at what registrations want, again and again while the engine has no room for the question.
-    async fn look(&mut self) -> Result<(), SourceError> {
-        let mut retry = AGAIN;
-        loop {
-            match look(&self.post.engine, |device, _now| Wanted::of(device)).await {
-                Ok(wanted) => {
-                    self.arm(wanted);
-                    return Ok(());
-                }
-                Err(EngineError::Ending) => return Err(SourceError::Ending),
-                Err(EngineError::Full(_) | EngineError::Unavailable) => {
-                    tokio::time::sleep(retry.next(random())).await;
                 }
             }
         }
@@ -294,6 +278,20 @@ impl Post {
                 Err(EngineError::Ending) => return Err(SourceError::Ending),
                 Err(EngineError::Full(_) | EngineError::Unavailable) => {
                     self.board.count(REFUSED);
+                    tokio::time::sleep(retry.next(random())).await;
+                }
+            }
+        }
+    }
+
+    /// Looks at the machine, again and again while the engine has no room for the question.
+    async fn look<T: Send + 'static>(&self, read: fn(&Device) -> T) -> Result<T, SourceError> {
+        let mut retry = AGAIN;
+        loop {
+            match look(&self.engine, move |device, _now| read(device)).await {
+                Ok(seen) => return Ok(seen),
+                Err(EngineError::Ending) => return Err(SourceError::Ending),
+                Err(EngineError::Full(_) | EngineError::Unavailable) => {
                     tokio::time::sleep(retry.next(random())).await;
                 }
             }

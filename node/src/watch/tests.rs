@@ -48,9 +48,10 @@ impl Engine for Recorder {
     }
     fn look(
         &self,
-        _: Box<dyn FnOnce(&Device, Now) + Send>,
+        look: Box<dyn FnOnce(&Device, Now) + Send>,
     ) -> PortFuture<'_, Result<(), EngineError>> {
-        Box::pin(async { Err(EngineError::Ending) })
+        look(&Device::restore(Vec::new()), Now::default());
+        Box::pin(async { Ok(()) })
     }
 }
 

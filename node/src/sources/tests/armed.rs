@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use lull_policy::{
-    Answer, App, Capability, EntryPoint, Exit, RegistrationRequest, Request, SystemEvent, TaskType,
-    Trigger, Usage,
+    Answer, App, Capability, Details, EntryPoint, Exit, Launch, RegistrationRequest, Request,
+    SystemEvent, TaskType, Trigger, Usage,
 };
 
 use super::*;
@@ -45,6 +45,10 @@ async fn unregister(rig: &Rig, id: lull_policy::RegistrationId) {
 
 /// The task of the next launch, which ends well.
 async fn runs(rig: &mut Rig) -> String {
+    launched(rig).await.task.to_string()
+}
+
+async fn launched(rig: &mut Rig) -> Launch {
     let RunOrder::Launch(launch) = rig::next(&mut rig.queues.launches).await else {
         panic!("not a launch");
     };
@@ -57,7 +61,7 @@ async fn runs(rig: &mut Rig) -> String {
         output: String::new(),
     };
     rig.door.commit(ended).await.unwrap();
-    launch.task.to_string()
+    *launch
 }
 
 fn files(path: &Path) -> Trigger {
@@ -159,6 +163,38 @@ fn a_source_that_fails_is_started_anew() {
         let said = door.emit_signal(None::<&str>, path, interface, "Opened", &());
         said.await.unwrap();
         assert_eq!(runs(&mut rig).await, "door");
+        sources.abort();
+    });
+}
+
+/// The machine was told that it left; while nobody listened, it came back.
+#[test]
+fn a_device_that_came_back_unheard_is_told_when_somebody_listens() {
+    let Some(device) = devices::bridge() else {
+        return;
+    };
+    on_runtime(|arbiter| async move {
+        let mut rig = rig(&arbiter, PATIENCE).await;
+        let left = Occurrence::Device {
+            device: device.clone(),
+            present: false,
+        };
+        rig.door.commit(Event::Occurred(left)).await.unwrap();
+        let (engine, board) = (Arc::clone(&rig.door), Arc::clone(&rig.board));
+        let registrations = rig.queues.registrations.clone();
+        let sources = run(
+            "/nowhere".into(),
+            Arc::new(Mine),
+            engine,
+            board,
+            registrations,
+        );
+        let sources = tokio::spawn(sources);
+        let pattern = subject("pci:*");
+        register(&rig, "bridge", Trigger::DeviceWatcher { pattern }).await;
+        let launch = launched(&mut rig).await;
+        let present = true;
+        assert_eq!(launch.details, Some(Details::Device { device, present }));
         sources.abort();
     });
 }

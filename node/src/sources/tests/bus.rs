@@ -105,13 +105,15 @@ async fn nobody_else_is_believed() {
         for name in &names {
             say(&liar, Some(name), "Opened").await;
         }
+        // A gap lies between two of one signal: what was believed would be told in it.
+        for _ in 0..3 {
+            say(&door, None, "Closed").await;
+            assert_eq!(next(heard).await, told("a", "Closed"));
+        }
         say(&door, None, "Opened").await;
         for name in ["a", "b"] {
             assert_eq!(next(heard).await, told(name, "Opened"));
         }
-        say(&door, None, "Closed").await;
-        assert_eq!(next(heard).await, told("a", "Closed"));
-        assert!(heard.try_recv().is_err());
     })
     .await;
 }
