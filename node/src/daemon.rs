@@ -1,7 +1,7 @@
 //! The daemon: builds its parts in order, keeps them alive, and ends them in order.
 //!
-//! The launcher is there before the first thread; then the store, the engine, the supervisor, the watchers, the local API and the
-//! link. At the end calls are turned away, what was decided is committed, and agents go on under the launcher.
+//! The launcher is there before the first thread; then the store, the engine, the supervisor, the watchers, the trigger sources, the
+//! local API and the link. At the end calls are turned away, what was decided is committed, and agents go on under the launcher.
 //! Deliberately absent: what the parts do.
 
 use std::future::Future;
@@ -33,7 +33,7 @@ use crate::ports::{AppSource as _, EngineRef, LinkOrder, RunOrder, look};
 use crate::status::StatusBoard;
 use crate::store::{Journal, Opened, Store, StoreConfig};
 use crate::supervisor::{Setup, Supervisor};
-use crate::{declared, watch};
+use crate::{declared, sources, watch};
 
 /// The store's file in the state folder.
 const STORE: &str = "store.sqlite3";
@@ -216,6 +216,14 @@ impl Daemon {
         );
         let watching = async move { watch::run(&config, door, board, clock, queues.watch).await };
         spawn(&mut parts.obliging, "watchers", forever(watching));
+        let sources = sources::run(
+            self.config.identity_dir(),
+            Arc::<Catalog>::clone(&self.catalog),
+            Arc::clone(engine),
+            Arc::clone(&self.board),
+            queues.registrations,
+        );
+        spawn(&mut parts.waiting, "trigger sources", forever(sources));
         self.start_local(engine, &orders, parts)?;
         let following = manifest::follow(Arc::clone(&self.catalog), Arc::clone(engine));
         spawn(&mut parts.waiting, "manifests", forever(following));

@@ -128,6 +128,11 @@ impl Identity {
         }))
     }
 
+    /// The root certificate of its fleet.
+    pub(crate) fn root(&self) -> &[u8] {
+        &self.root
+    }
+
     /// What the link connects with: mutual TLS 1.3, this fleet's root and no other.
     pub(crate) fn client_config(&self) -> Result<Arc<ClientConfig>, IdentityError> {
         self.still_good()?;

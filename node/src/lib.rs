@@ -19,6 +19,7 @@ pub mod local;
 pub mod manifest;
 pub mod ports;
 pub mod retry;
+pub mod sources;
 pub mod status;
 pub mod store;
 pub mod supervisor;

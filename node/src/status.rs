@@ -55,6 +55,20 @@ pub mod reading {
     pub const CPU_PRESSURE: &str = "cpu-pressure";
 }
 
+/// Names of the trigger sources that are no readings, as lines of [`Status::sources`].
+pub mod trigger_source {
+    /// Files that change (TRG-48).
+    pub const FILES: &str = "trigger-files";
+    /// Devices that come and go (TRG-46).
+    pub const DEVICES: &str = "trigger-devices";
+    /// Signals of the bus (TRG-47).
+    pub const BUS: &str = "trigger-bus";
+    /// Text messages (TRG-04).
+    pub const SMS: &str = "trigger-sms";
+    /// The enrolled identity (TRG-03).
+    pub const IDENTITY: &str = "trigger-identity";
+}
+
 /// Where the processes of a run are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunProcess {
@@ -73,7 +87,7 @@ pub struct Status {
     pub connected: bool,
     /// The coordinator's address; empty = not enrolled.
     pub coordinator: String,
-    /// Where each reading comes from, by its name in [`reading`].
+    /// Where each reading comes from, by its name in [`reading`], and where each source of [`trigger_source`] stands.
     pub sources: BTreeMap<&'static str, String>,
     /// What this machine cannot enforce, in words.
     pub cannot_enforce: BTreeSet<String>,
@@ -116,7 +130,8 @@ impl StatusBoard {
         self.lock().connected = connected;
     }
 
-    /// Where a reading comes from (a path of sysfs, "assumed by the profile", …). `name` is one of [`reading`].
+    /// Where a reading comes from (a path of sysfs, "assumed by the profile", …), or how a trigger source stands. `name` is one
+    /// of [`reading`] or [`trigger_source`].
     pub fn set_source(&self, name: &'static str, source: &str) {
         self.lock().sources.insert(name, line(source));
     }

@@ -242,6 +242,11 @@ impl Device {
             .map_or(FrontState::None, |front| front.state)
     }
 
+    /// Devices that left and have not come back.
+    pub fn unplugged(&self) -> impl Iterator<Item = &Subject> {
+        self.clock.unplugged.iter()
+    }
+
     /// One registration.
     pub fn registration(&self, id: RegistrationId) -> Option<&Registration> {
         self.registrations.get(&id)

@@ -211,10 +211,12 @@ impl Host {
     fn split(&mut self, effects: Vec<Effect>, held: &mut Held, link_up: bool) {
         let mut changed = false;
         let mut credit_moved = link_up;
+        let mut registered = false;
         for effect in effects {
             match effect.order() {
                 Order::Record => {
                     changed = true;
+                    registered |= is_of_registration(&effect);
                     credit_moved |= moves_credit(&effect);
                     self.gather(effect);
                 }
@@ -224,6 +226,9 @@ impl Host {
         }
         if changed && !self.down {
             self.hold.changed();
+        }
+        if registered {
+            self.performer.registrations_changed();
         }
         if link_up {
             self.told_credit.clear();
@@ -420,6 +425,13 @@ fn moves_credit(effect: &Effect) -> bool {
             | Key::Push(_)
             | Key::SeenPush(_)
             | Key::Receipt(_)
+    )
+}
+
+fn is_of_registration(effect: &Effect) -> bool {
+    matches!(
+        effect,
+        Effect::Put(Record::Registration(_)) | Effect::Remove(Key::Registration(_))
     )
 }
 

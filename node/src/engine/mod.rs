@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use actix::{Actor as _, Addr, ArbiterHandle};
 use lull_policy::{Answer, Caller, Event, Request};
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::clock::ClockRef;
 use crate::ports::{
@@ -72,6 +72,8 @@ pub struct Orders {
     pub watch: mpsc::Sender<WatchOrder>,
     /// To front clients.
     pub notices: broadcast::Sender<AppNotice>,
+    /// To trigger sources: the registrations are others than before; look at them.
+    pub registrations: watch::Sender<()>,
 }
 
 /// The other parts' ends.
@@ -85,6 +87,8 @@ pub struct OrderQueues {
     pub link: mpsc::Receiver<LinkOrder>,
     /// For the watchers.
     pub watch: mpsc::Receiver<WatchOrder>,
+    /// For trigger sources.
+    pub registrations: watch::Receiver<()>,
 }
 
 /// Both ends of every channel, each with its bound.
@@ -92,20 +96,23 @@ pub fn channels() -> (Orders, OrderQueues) {
     let (launches, launches_rx) = mpsc::channel(LAUNCHES);
     let (stops, stops_rx) = mpsc::channel(STOPS);
     let (link, link_rx) = mpsc::channel(LINK_ORDERS);
-    let (watch, watch_rx) = mpsc::channel(WATCH_ORDERS);
+    let (watch_tx, watch_rx) = mpsc::channel(WATCH_ORDERS);
     let (notices, _none) = broadcast::channel(NOTICES);
+    let (registrations, registrations_rx) = watch::channel(());
     let orders = Orders {
         launches,
         stops,
         link,
-        watch,
+        watch: watch_tx,
         notices,
+        registrations,
     };
     let queues = OrderQueues {
         launches: launches_rx,
         stops: stops_rx,
         link: link_rx,
         watch: watch_rx,
+        registrations: registrations_rx,
     };
     (orders, queues)
 }

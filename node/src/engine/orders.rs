@@ -173,6 +173,11 @@ impl Performer {
         Some(never_started(run, message))
     }
 
+    /// Registrations came, went or changed: whoever watches something for one looks anew.
+    pub(super) fn registrations_changed(&self) {
+        self.orders.registrations.send_replace(());
+    }
+
     /// How many pushes an app can take.
     pub(super) fn credit(&mut self, app: AppId, free: u32) {
         self.link(LinkOrder::Credit { app, free });

@@ -36,6 +36,7 @@ impl Host {
             self.decide(Event::Readings(readings), None);
         }
         self.tell_credit_again();
+        self.performer.registrations_changed();
         // Watchers that only the lost changes wanted.
         let after = self.device.interests();
         for source in before.into_iter().filter(|source| !after.contains(source)) {

@@ -19,6 +19,7 @@ use crate::config::NodeConfig;
 use crate::durable_file;
 use crate::error_chain::chain;
 use crate::ports::{AppOwners, AppSource, DeclaredRegistration, RefusedManifest, ReloadReport};
+use crate::sources::AppUsers;
 use crate::supervisor::{AgentCatalog, AgentProgram};
 
 /// Why there is no catalog.
@@ -345,6 +346,12 @@ impl AppOwners for Catalog {
         let installed = self.installed();
         let owner = &installed.apps.get(app)?.owner;
         Some(owner.name.clone().unwrap_or_else(|| owner.uid.to_string()))
+    }
+}
+
+impl AppUsers for Catalog {
+    fn user(&self, app: &AppId) -> Option<Owner> {
+        self.installed().apps.get(app).map(|app| app.owner.clone())
     }
 }
 

@@ -8,6 +8,7 @@ use lull_policy::{
 };
 
 use super::{Agent, bounds};
+use crate::sources::subject;
 
 const KEYS: [&str; 5] = [
     "name",
@@ -17,25 +18,25 @@ const KEYS: [&str; 5] = [
     "cancel_on_condition_loss",
 ];
 
-/// Triggers by their names in a manifest. Those after the first four are known and not offered yet.
+/// Triggers by their names in a manifest. Those after the first seven are known and not offered yet.
 const TRIGGERS: [&str; 13] = [
     "timer",
     "system",
     "push",
     "application",
+    "device-watcher",
+    "files",
+    "bus",
     "maintenance",
     "control-channel",
     "socket",
     "media",
     "device-use",
     "device-servicing",
-    "device-watcher",
-    "files",
-    "bus",
 ];
 
 /// What has to be written.
-const EXPECTED: &str = "one of { timer = { minutes = 30 } }, { system = { event = \"internet-available\" } }, { push = {} }, { application = {} }";
+const EXPECTED: &str = "one of { timer = { minutes = 30 } }, { system = { event = \"internet-available\" } }, { push = {} }, { application = {} }, { files = { path = \"/srv/inbox\" } }, { device-watcher = { match = \"usb:046d:*\" } }, { bus = { event = \"com.example.Door com.example.Door1.Opened\" } }";
 
 /// Conditions by their names in a manifest.
 const CONDITIONS: [(&str, Condition); 8] = [
@@ -150,8 +151,34 @@ fn trigger(section: &Section<'_>, policy: &Policy) -> Result<(Trigger, Needed), 
     if trigger.section("application", &[])?.is_some() {
         return Ok((Trigger::Application, ("general", TaskType::General)));
     }
+    if let Some(watched) = watched(&trigger)? {
+        return Ok((watched, ("general", TaskType::General)));
+    }
     let problem = format!("{given} is not offered by this node yet; it has to be {EXPECTED}");
     Err(section.error("trigger", problem))
+}
+
+/// A trigger on something that the node watches for the app.
+fn watched(trigger: &Section<'_>) -> Result<Option<Trigger>, DocumentError> {
+    if let Some(files) = trigger.section("files", &["path"])? {
+        let expected = "a path from the root, in quotes";
+        let path = files.parsed("path", expected, subject::path)?;
+        let path = path.ok_or_else(|| files.missing("path", expected))?;
+        return Ok(Some(Trigger::Files { path }));
+    }
+    if let Some(devices) = trigger.section("device-watcher", &["match"])? {
+        let expected = "a device or several, such as \"usb:046d:*\"";
+        let pattern = devices.parsed("match", expected, subject::pattern)?;
+        let pattern = pattern.ok_or_else(|| devices.missing("match", expected))?;
+        return Ok(Some(Trigger::DeviceWatcher { pattern }));
+    }
+    if let Some(bus) = trigger.section("bus", &["event"])? {
+        let expected = "a service and its signal, in quotes";
+        let event = bus.parsed("event", expected, subject::event)?;
+        let event = event.ok_or_else(|| bus.missing("event", expected))?;
+        return Ok(Some(Trigger::Bus { event }));
+    }
+    Ok(None)
 }
 
 fn timer_trigger(timer: &Section<'_>, policy: &Policy) -> Result<Trigger, DocumentError> {
@@ -170,19 +197,19 @@ fn timer_trigger(timer: &Section<'_>, policy: &Policy) -> Result<Trigger, Docume
 }
 
 fn system_trigger(system: &Section<'_>) -> Result<Trigger, DocumentError> {
-    let events = [("internet-available", SystemEvent::InternetAvailable)];
-    let event = system.value("event", "\"internet-available\"", |value| {
+    let events = subject::EVENTS.map(|event| (event.word(), event));
+    let offered = events.map(|(word, _)| format!("{word:?}")).join(", ");
+    let event = system.value("event", &format!("one of {offered}"), |value| {
         let text = value.as_str().ok_or(Refused::Type)?;
         let known = SystemEvent::ALL.iter().any(|event| event.word() == text);
-        let offered = events.iter().any(|(word, _)| *word == text);
-        if known && !offered {
+        if known && !events.iter().any(|(word, _)| *word == text) {
             return Err(Refused::Because(format!(
-                "{text:?} is not offered by this node yet; it offers \"internet-available\""
+                "{text:?} is not offered by this node yet; it offers {offered}"
             )));
         }
         word(text, &events)
     })?;
-    let event = event.ok_or_else(|| system.missing("event", "\"internet-available\""))?;
+    let event = event.ok_or_else(|| system.missing("event", &format!("one of {offered}")))?;
     Ok(Trigger::System {
         event,
         one_shot: system.flag("one_shot")?.unwrap_or(false),

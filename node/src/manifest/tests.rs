@@ -8,7 +8,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
-use lull_policy::{Bytes, Condition, Policy, Span, SystemEvent, TaskType, Trigger};
+use lull_policy::{Bytes, Condition, Policy, Span, Subject, SystemEvent, TaskType, Trigger};
 
 use super::*;
 
@@ -51,10 +51,34 @@ trigger = { system = { event = "internet-available" } }
 name = "now"
 entry_point = "photo-sync"
 trigger = { application = {} }
+
+[[register]]
+name = "inbox"
+entry_point = "photo-sync"
+trigger = { files = { path = "/srv/inbox" } }
+
+[[register]]
+name = "camera"
+entry_point = "photo-sync"
+trigger = { device-watcher = { match = "usb:04a9:*" } }
+
+[[register]]
+name = "door"
+entry_point = "photo-sync"
+trigger = { bus = { event = "com.example.Door com.example.Door1.Opened" } }
+
+[[register]]
+name = "enrolled"
+entry_point = "photo-sync"
+trigger = { system = { event = "online-id-connected-state-change" } }
 "#;
 
 fn parse(text: &str) -> Result<Manifest, lull_document::DocumentError> {
     read(Path::new("photos.toml"), text, &Policy::default())
+}
+
+fn subject(text: &str) -> Subject {
+    Subject::new(text).unwrap()
 }
 
 #[test]
@@ -90,6 +114,19 @@ fn a_full_manifest_is_read() {
                 one_shot: false
             },
             Trigger::Application,
+            Trigger::Files {
+                path: subject("/srv/inbox")
+            },
+            Trigger::DeviceWatcher {
+                pattern: subject("usb:04a9:*")
+            },
+            Trigger::Bus {
+                event: subject("com.example.Door com.example.Door1.Opened")
+            },
+            Trigger::System {
+                event: SystemEvent::OnlineIdConnectedStateChange,
+                one_shot: false
+            },
         ]
     );
     let sync = &manifest.registrations[0];

@@ -6,9 +6,9 @@
 
 mod assumed;
 pub mod bell;
-mod bus;
+pub(crate) mod bus;
 mod memory;
-mod netlink;
+pub(crate) mod netlink;
 mod network;
 mod power;
 mod pressure;
@@ -328,4 +328,4 @@ fn slept(post: &Post) -> Span {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,4 +1,4 @@
-//! Hears the kernel over a netlink multicast socket. Says only that something changed; who hears it reads anew.
+//! Hears the kernel over a netlink multicast socket: mostly that something changed, and who hears it reads anew.
 
 use std::io;
 
@@ -15,7 +15,7 @@ pub(super) const KERNEL: u32 = 1;
 const AT_ONCE: usize = 1_024;
 
 /// A socket that hears one or more multicast groups.
-pub(super) struct NetlinkBell {
+pub(crate) struct NetlinkBell {
     socket: TokioSocket,
     /// Whether a message matters.
     matters: fn(&[u8]) -> bool,
@@ -23,7 +23,7 @@ pub(super) struct NetlinkBell {
 
 impl NetlinkBell {
     /// Joins `groups` (a mask) of a netlink protocol. Must be called on the runtime.
-    pub(super) fn new(
+    pub(crate) fn new(
         protocol: isize,
         groups: u32,
         matters: fn(&[u8]) -> bool,
@@ -35,10 +35,15 @@ impl NetlinkBell {
 
     /// Resolves at the next message that matters.
     pub(super) async fn ring(&mut self) -> io::Result<()> {
+        self.hear().await.map(drop)
+    }
+
+    /// The next message that matters, for the few whose news is what it says; absent = the kernel dropped some.
+    pub(crate) async fn hear(&mut self) -> io::Result<Option<Vec<u8>>> {
         loop {
             let message = self.socket.recv_from_full().await;
-            if self.counts(message)? {
-                return Ok(());
+            if let Some(heard) = self.sift(message)? {
+                return Ok(heard);
             }
         }
     }
@@ -50,16 +55,27 @@ impl NetlinkBell {
             let Some(message) = self.socket.recv_from_full().now_or_never() else {
                 break;
             };
-            counted += u64::from(self.counts(message)?);
+            counted += u64::from(self.sift(message)?.is_some());
         }
         Ok(counted)
     }
 
-    fn counts(&self, message: io::Result<(Vec<u8>, SocketAddr)>) -> io::Result<bool> {
+    /// What matters of a message: what it says, or that some were dropped.
+    #[expect(
+        clippy::option_option,
+        reason = "nothing that matters, nothing that is known, or a message"
+    )]
+    fn sift(
+        &self,
+        message: io::Result<(Vec<u8>, SocketAddr)>,
+    ) -> io::Result<Option<Option<Vec<u8>>>> {
         match message {
             // Port 0 is the kernel; other processes can send here too.
-            Ok((bytes, sender)) => Ok(sender.port_number() == 0 && (self.matters)(&bytes)),
-            Err(error) if error.raw_os_error() == Some(OVERRUN) => Ok(true),
+            Ok((bytes, sender)) => {
+                let counts = sender.port_number() == 0 && (self.matters)(&bytes);
+                Ok(counts.then_some(Some(bytes)))
+            }
+            Err(error) if error.raw_os_error() == Some(OVERRUN) => Ok(Some(None)),
             Err(error) => Err(error),
         }
     }

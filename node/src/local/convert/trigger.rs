@@ -5,15 +5,17 @@ use lull_proto::local::v1 as wire;
 use lull_proto::problem;
 use tonic::Status;
 
+use crate::sources::subject::{self, SubjectError};
+
+/// The triggers that can be set.
+const OFFERED: &str = "set one of timer, system, push, application, device_watcher, files, bus";
+
 /// A trigger as asked for; one that this node cannot watch for is refused by name.
 pub(super) fn trigger(trigger: Option<wire::Trigger>) -> Result<policy::Trigger, Status> {
     use wire::trigger::Kind;
-    let kind = trigger.and_then(|trigger| trigger.kind).ok_or_else(|| {
-        problem::invalid(
-            "trigger",
-            "missing; set one of timer, system, push, application",
-        )
-    })?;
+    let kind = trigger
+        .and_then(|trigger| trigger.kind)
+        .ok_or_else(|| problem::invalid("trigger", format!("missing; {OFFERED}")))?;
     let not_offered = match kind {
         Kind::Timer(wire::TimerTrigger { minutes, one_shot }) => {
             return Ok(policy::Trigger::Timer { minutes, one_shot });
@@ -26,25 +28,40 @@ pub(super) fn trigger(trigger: Option<wire::Trigger>) -> Result<policy::Trigger,
         }
         Kind::Push(wire::PushTrigger {}) => return Ok(policy::Trigger::Push),
         Kind::Application(wire::ApplicationTrigger {}) => return Ok(policy::Trigger::Application),
+        Kind::DeviceWatcher(wire::DeviceWatcherTrigger { pattern }) => {
+            let pattern = named("device_watcher.pattern", subject::pattern(&pattern))?;
+            return Ok(policy::Trigger::DeviceWatcher { pattern });
+        }
+        Kind::Files(wire::FilesTrigger { path }) => {
+            let path = named("files.path", subject::path(&path))?;
+            return Ok(policy::Trigger::Files { path });
+        }
+        Kind::Bus(wire::BusTrigger { event }) => {
+            let event = named("bus.event", subject::event(&event))?;
+            return Ok(policy::Trigger::Bus { event });
+        }
         Kind::Maintenance(_) => "maintenance",
         Kind::ControlChannel(_) => "control_channel",
         Kind::Socket(_) => "socket",
         Kind::Media(_) => "media",
         Kind::DeviceUse(_) => "device_use",
         Kind::DeviceServicing(_) => "device_servicing",
-        Kind::DeviceWatcher(_) => "device_watcher",
-        Kind::Files(_) => "files",
-        Kind::Bus(_) => "bus",
         Kind::Periodic(_) => "periodic",
         Kind::ResourceIntensive(_) => "resource_intensive",
         Kind::UpdateTask(_) => "update_task",
     };
     Err(problem::invalid(
         &format!("trigger.{not_offered}"),
-        format!(
-            "{not_offered} is not offered by this node yet; set one of timer, system, push, application"
-        ),
+        format!("{not_offered} is not offered by this node yet; {OFFERED}"),
     ))
+}
+
+/// What a trigger names, once it has the right form.
+fn named(
+    field: &str,
+    checked: Result<policy::Subject, SubjectError>,
+) -> Result<policy::Subject, Status> {
+    checked.map_err(|error| problem::invalid(&format!("trigger.{field}"), error.to_string()))
 }
 
 /// System events as the wire has them.
@@ -81,24 +98,25 @@ const EVENTS: [(wire::SystemEvent, policy::SystemEvent); 14] = {
     ]
 };
 
-/// A system event that this node watches for.
+/// A system event that this node tells of.
 fn system_event(number: i32) -> Result<policy::SystemEvent, Status> {
     let refuse = |what: String| {
-        let message = format!("{what}; it offers internet-available (1)");
+        let offered = EVENTS
+            .iter()
+            .filter(|(_, event)| subject::EVENTS.contains(event));
+        let offered =
+            offered.map(|(wire, event)| format!("{} ({})", event.word(), i32::from(*wire)));
+        let offered = offered.collect::<Vec<_>>().join(", ");
+        let message = format!("{what}; this node offers {offered}");
         Err(problem::invalid("trigger.system.event", message))
     };
     let Ok(event) = wire::SystemEvent::try_from(number) else {
         return refuse(format!("{number} is not known to this node"));
     };
     match EVENTS.iter().find(|(wire, _)| *wire == event) {
-        Some((_, policy::SystemEvent::InternetAvailable)) => {
-            Ok(policy::SystemEvent::InternetAvailable)
-        }
+        Some((_, event)) if subject::EVENTS.contains(event) => Ok(*event),
         Some((_, event)) => refuse(format!("{} is not offered by this node yet", event.word())),
-        None => Err(problem::invalid(
-            "trigger.system.event",
-            "missing; this node offers internet-available (1)",
-        )),
+        None => refuse("missing".to_owned()),
     }
 }
 
@@ -218,6 +236,38 @@ mod tests {
         assert_eq!(problem::violations(&refused)[0].0, "conditions[0]");
     }
 
+    fn subject(text: &str) -> policy::Subject {
+        policy::Subject::new(text).unwrap()
+    }
+
+    #[test]
+    fn what_a_trigger_names_has_its_form() {
+        let (pattern, path, event) = ("usb*x", "in", "door");
+        let kinds = [
+            (
+                "trigger.device_watcher.pattern",
+                wire::trigger::Kind::DeviceWatcher(wire::DeviceWatcherTrigger {
+                    pattern: pattern.into(),
+                }),
+            ),
+            (
+                "trigger.files.path",
+                wire::trigger::Kind::Files(wire::FilesTrigger { path: path.into() }),
+            ),
+            (
+                "trigger.bus.event",
+                wire::trigger::Kind::Bus(wire::BusTrigger {
+                    event: event.into(),
+                }),
+            ),
+        ];
+        for (field, kind) in kinds {
+            let refused = trigger(Some(wire::Trigger { kind: Some(kind) })).unwrap_err();
+            assert_eq!(refused.code(), tonic::Code::InvalidArgument);
+            assert_eq!(problem::violations(&refused)[0].0, field);
+        }
+    }
+
     #[test]
     fn triggers_and_conditions_survive_both_ways() {
         let triggers = [
@@ -229,8 +279,21 @@ mod tests {
                 event: policy::SystemEvent::InternetAvailable,
                 one_shot: false,
             },
+            policy::Trigger::System {
+                event: policy::SystemEvent::SmsReceived,
+                one_shot: true,
+            },
             policy::Trigger::Push,
             policy::Trigger::Application,
+            policy::Trigger::DeviceWatcher {
+                pattern: subject("usb:046d:*"),
+            },
+            policy::Trigger::Files {
+                path: subject("/srv/in"),
+            },
+            policy::Trigger::Bus {
+                event: subject("com.example.Door com.example.Door1.Opened"),
+            },
         ];
         for there in triggers {
             assert_eq!(trigger(Some(trigger_out(&there))).unwrap(), there);
@@ -252,7 +315,6 @@ mod tests {
 
     #[test]
     fn what_is_not_offered_yet_is_shown_and_refused_by_name() {
-        let subject = |text: &str| policy::Subject::new(text).unwrap();
         let (minutes, one_shot) = (30, false);
         let shown = [
             policy::Trigger::Maintenance { minutes, one_shot },
@@ -267,15 +329,6 @@ mod tests {
             policy::Trigger::Media,
             policy::Trigger::DeviceUse,
             policy::Trigger::DeviceServicing,
-            policy::Trigger::DeviceWatcher {
-                pattern: subject("usb*"),
-            },
-            policy::Trigger::Files {
-                path: subject("/srv/in"),
-            },
-            policy::Trigger::Bus {
-                event: subject("door"),
-            },
             policy::Trigger::Periodic,
             policy::Trigger::ResourceIntensive,
             policy::Trigger::UpdateTask,
@@ -291,7 +344,7 @@ mod tests {
             let wired = system_event_out(event);
             assert_ne!(wired, wire::SystemEvent::Unspecified, "{event:?}");
             match system_event(wired.into()) {
-                Ok(there) => assert_eq!(there, policy::SystemEvent::InternetAvailable),
+                Ok(there) => assert!(there == event && subject::EVENTS.contains(&event)),
                 Err(refused) => {
                     let (_, message) = problem::violations(&refused).remove(0);
                     assert!(message.starts_with(event.word()), "{message}");

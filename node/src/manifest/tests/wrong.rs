@@ -207,6 +207,32 @@ const CHANGES: &[(&str, &str)] = &[
         "trigger = { push = {} }",
         "trigger = { system = { event = \"internet-available\" } }",
     ),
+    ("trigger = { push = {} }", "trigger = { files = {} }"),
+    (
+        "trigger = { push = {} }",
+        "trigger = { files = { path = 7 } }",
+    ),
+    (
+        "trigger = { push = {} }",
+        "trigger = { files = { path = \"inbox\" } }",
+    ),
+    (
+        "trigger = { push = {} }",
+        "trigger = { files = { path = \"/srv/inbox\" } }",
+    ),
+    (
+        "trigger = { push = {} }",
+        "trigger = { device-watcher = { pattern = \"usb:*\" } }",
+    ),
+    (
+        "trigger = { push = {} }",
+        "trigger = { device-watcher = { match = \"scale-1\" } }",
+    ),
+    (
+        "trigger = { push = {} }",
+        "trigger = { bus = { event = \"door\" } }",
+    ),
+    ("trigger = { push = {} }", "trigger = { bus = {} }"),
     (
         "trigger = { push = {} }",
         "trigger = { push = {} }\nconditions = [\"internet\"]",

@@ -34,7 +34,7 @@ pub(in crate::watch) enum At {
 
 /// Subscriptions; they end when this is dropped.
 #[derive(Debug)]
-pub(in crate::watch) struct Ear {
+pub(crate) struct Ear {
     heard: SelectAll<MessageStream>,
 }
 
@@ -73,6 +73,15 @@ impl Ear {
         Ok(ear)
     }
 
+    /// Hears what one rule matches from now on.
+    pub(crate) async fn of(bus: &Bus, rule: OwnedMatchRule) -> zbus::Result<Self> {
+        let mut ear = Self {
+            heard: SelectAll::new(),
+        };
+        ear.subscribe(bus, rule).await?;
+        Ok(ear)
+    }
+
     /// What is heard meanwhile is thrown away: everything is read after this. Not to take it would keep the answer of the bus
     /// behind it, on the same connection.
     async fn subscribe(&mut self, bus: &Bus, rule: OwnedMatchRule) -> zbus::Result<()> {
@@ -95,7 +104,7 @@ impl Ear {
     }
 
     /// The next signal, for the few whose news is what they carry.
-    pub(in crate::watch) async fn next(&mut self) -> zbus::Result<Message> {
+    pub(crate) async fn next(&mut self) -> zbus::Result<Message> {
         let ended = || std::io::Error::from(std::io::ErrorKind::ConnectionAborted);
         self.heard
             .next()

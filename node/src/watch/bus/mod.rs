@@ -18,7 +18,8 @@ use serde::de::DeserializeOwned;
 use zbus::fdo;
 use zbus::{Connection, DynamicType, Type};
 
-pub(super) use ear::{At, Ear, Signals};
+pub(crate) use ear::Ear;
+pub(super) use ear::{At, Signals};
 pub(super) use follow::{Subject, follow};
 pub(super) use properties::Properties;
 
@@ -32,15 +33,15 @@ const BUS: &str = "org.freedesktop.DBus";
 
 /// A connection to the system bus.
 #[derive(Debug, Clone)]
-pub(super) struct Bus {
+pub(crate) struct Bus {
     connection: Connection,
 }
 
 /// Whether a service can be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Standing {
+pub(crate) struct Standing {
     /// Somebody answers to its name.
-    pub(super) there: bool,
+    pub(crate) there: bool,
     /// The bus starts it when it is asked.
     pub(super) startable: bool,
 }
@@ -55,16 +56,31 @@ impl Standing {
 impl Bus {
     /// Connects. Must be called on the runtime.
     pub(super) async fn connect(post: &Post) -> zbus::Result<Self> {
-        let builder = match &post.bus {
-            Some(address) => zbus::conn::Builder::address(address.as_str()),
+        Self::at(post.bus.as_deref()).await
+    }
+
+    /// Connects to the bus at an address; absent = the system's.
+    pub(crate) async fn at(address: Option<&str>) -> zbus::Result<Self> {
+        let builder = match address {
+            Some(address) => zbus::conn::Builder::address(address),
             None => zbus::conn::Builder::system(),
         };
         let connection = builder.method_timeout(ANSWER).build().await?;
         Ok(Self { connection })
     }
 
+    /// The connection that answers to a service's name now; absent = nobody does.
+    pub(crate) async fn owner(&self, service: &str) -> zbus::Result<Option<String>> {
+        let path = "/org/freedesktop/DBus";
+        match self.call(BUS, path, BUS, "GetNameOwner", &service).await {
+            Ok(owner) => Ok(Some(owner)),
+            Err(error) if is_of_service(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Whether a service can be asked.
-    pub(super) async fn standing(&self, service: &str) -> zbus::Result<Standing> {
+    pub(crate) async fn standing(&self, service: &str) -> zbus::Result<Standing> {
         let path = "/org/freedesktop/DBus";
         let there = self.call(BUS, path, BUS, "NameHasOwner", &service).await?;
         let startable: Vec<String> = self
@@ -75,7 +91,7 @@ impl Bus {
     }
 
     /// Calls a method.
-    pub(super) async fn call<R: DeserializeOwned + Type>(
+    pub(crate) async fn call<R: DeserializeOwned + Type>(
         &self,
         service: &str,
         path: &str,
@@ -92,7 +108,7 @@ impl Bus {
 
     /// Calls a method whose answer does not matter.
     #[cfg(test)]
-    pub(super) async fn say(
+    pub(crate) async fn say(
         &self,
         service: &str,
         path: &str,

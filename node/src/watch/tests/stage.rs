@@ -43,18 +43,18 @@ GLib.timeout_add(10, burst)
 "#;
 
 /// The mocks' own interface.
-pub(super) const MOCK: &str = "org.freedesktop.DBus.Mock";
+pub(crate) const MOCK: &str = "org.freedesktop.DBus.Mock";
 
 /// The bus; it and everything on it end with this.
 #[derive(Debug)]
-pub(super) struct Stage {
+pub(crate) struct Stage {
     folder: tempfile::TempDir,
     bus: Child,
     mock: Option<Child>,
 }
 
 impl Stage {
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("bus");
         let config = folder.path().join("bus.conf");
@@ -74,23 +74,28 @@ impl Stage {
             bus,
             mock: None,
         };
-        eventually("the bus listens", async || socket.exists()).await;
+        // Its socket is there a moment before it listens.
+        let address = stage.address();
+        eventually("the bus listens", async || {
+            Bus::at(Some(&address)).await.is_ok()
+        })
+        .await;
         stage
     }
 
-    pub(super) fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         format!("unix:path={}", self.folder.path().join("bus").display())
     }
 
     /// A connection for the test itself.
-    pub(super) async fn connect(&self) -> Bus {
+    pub(crate) async fn connect(&self) -> Bus {
         let mut post = post(Recorder::engine(0).0);
         post.bus = Some(self.address());
         Bus::connect(&post).await.unwrap()
     }
 
     /// Starts the mock of a service and waits until it answers to its name.
-    pub(super) async fn mock(&mut self, template: &str, service: &str) {
+    pub(crate) async fn mock(&mut self, template: &str, service: &str) {
         assert!(self.mock.is_none(), "one at a time");
         let mock = Command::new(python())
             .args(["-m", "dbusmock", "--system", "-t", template])
@@ -108,18 +113,18 @@ impl Stage {
     }
 
     /// Ends the mock, as a crash would.
-    pub(super) fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         let mut mock = self.mock.take().expect("a mock runs");
         mock.kill().unwrap();
         assert_eq!(mock.wait().unwrap().signal(), Some(libc::SIGKILL));
     }
 
     /// Stops the mock where it stands; it answers nobody.
-    pub(super) fn freeze(&self) {
+    pub(crate) fn freeze(&self) {
         self.signal(Signal::STOP);
     }
 
-    pub(super) fn thaw(&self) {
+    pub(crate) fn thaw(&self) {
         self.signal(Signal::CONT);
     }
 
@@ -147,7 +152,7 @@ fn python() -> PathBuf {
 }
 
 /// Calls a method of a mock that answers nothing that matters.
-pub(super) async fn tell(
+pub(crate) async fn tell(
     bus: &Bus,
     service: &str,
     path: &str,
@@ -159,7 +164,7 @@ pub(super) async fn tell(
 }
 
 /// Changes properties of one interface together, as one signal.
-pub(super) async fn put(
+pub(crate) async fn put(
     bus: &Bus,
     service: &str,
     path: &str,
@@ -175,7 +180,7 @@ pub(super) async fn put(
 }
 
 /// From now on the mock floods the bus with signals of an object.
-pub(super) async fn flood(bus: &Bus, service: &str, main: &str, path: &str) {
+pub(crate) async fn flood(bus: &Bus, service: &str, main: &str, path: &str) {
     let method = ("lull.Test", "Flood", "ss", "", FLOOD);
     tell(bus, service, main, (MOCK, "AddMethod"), &method).await;
     let count = ("lull.Test", "Sent", "", "x", "ret = self.sent");
@@ -185,14 +190,14 @@ pub(super) async fn flood(bus: &Bus, service: &str, main: &str, path: &str) {
 }
 
 /// How many signals the flood has had so far.
-pub(super) async fn flooded(bus: &Bus, service: &str, main: &str) -> i64 {
+pub(crate) async fn flooded(bus: &Bus, service: &str, main: &str) -> i64 {
     bus.call(service, main, "lull.Test", "Sent", &())
         .await
         .unwrap()
 }
 
 /// Waits for a condition, with patience.
-pub(super) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let waiting = async {
         while !holds().await {
             tokio::time::sleep(Duration::from_millis(10)).await;
