@@ -20,6 +20,28 @@ pub enum Trigger {
         /// Once, then the registration is spent.
         one_shot: bool,
     },
+    /// As a timer, but only on external power (TRG-09).
+    Maintenance {
+        /// Minutes between runs, or until the only one.
+        minutes: u32,
+        /// Once, then the registration is spent.
+        one_shot: bool,
+    },
+    /// Something in a folder changed, or a file did (TRG-48).
+    Files {
+        /// A path from the root.
+        path: String,
+    },
+    /// A device arrives or leaves (TRG-46).
+    Devices {
+        /// A device, or the beginning of its name before a final `*`: `usb:046d:*`.
+        pattern: String,
+    },
+    /// A signal of the system bus (TRG-47).
+    Bus {
+        /// A service and its signal: `com.example.Door com.example.Door1.Opened`.
+        event: String,
+    },
     /// A raw push for the app (PSH-11).
     Push,
     /// The app's own request while it is in the foreground (TRGD-20 to 24), see
@@ -61,11 +83,73 @@ impl Trigger {
     }
 }
 
-/// A system event that tasks can be registered for.
+/// A system event that tasks can be registered for (rule book, table 2a).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SystemEvent {
+    /// A text message came in.
+    SmsReceived,
+    /// Somebody came.
+    UserPresent,
+    /// Everybody left.
+    UserAway,
+    /// The network or its cost changed.
+    NetworkStateChange,
     /// The Internet became available.
     InternetAvailable,
+    /// The user's session became connected.
+    SessionConnected,
+    /// The app was updated.
+    ServicingComplete,
+    /// The app was chosen for the lock screen.
+    LockScreenApplicationAdded,
+    /// It was taken off the lock screen.
+    LockScreenApplicationRemoved,
+    /// The time zone, or its distance from UTC, changed.
+    TimeZoneChange,
+    /// The identity that the device is enrolled with changed.
+    OnlineIdConnectedStateChange,
+    /// Background work costs more or less than before.
+    BackgroundWorkCostChange,
+    /// Power came or went.
+    PowerStateChange,
+}
+
+impl SystemEvent {
+    /// Every one.
+    pub(crate) const ALL: [Self; 13] = [
+        Self::SmsReceived,
+        Self::UserPresent,
+        Self::UserAway,
+        Self::NetworkStateChange,
+        Self::InternetAvailable,
+        Self::SessionConnected,
+        Self::ServicingComplete,
+        Self::LockScreenApplicationAdded,
+        Self::LockScreenApplicationRemoved,
+        Self::TimeZoneChange,
+        Self::OnlineIdConnectedStateChange,
+        Self::BackgroundWorkCostChange,
+        Self::PowerStateChange,
+    ];
+
+    /// Its name on a device, as in what an agent is told: `user-away`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::SmsReceived => "sms-received",
+            Self::UserPresent => "user-present",
+            Self::UserAway => "user-away",
+            Self::NetworkStateChange => "network-state-change",
+            Self::InternetAvailable => "internet-available",
+            Self::SessionConnected => "session-connected",
+            Self::ServicingComplete => "servicing-complete",
+            Self::LockScreenApplicationAdded => "lock-screen-application-added",
+            Self::LockScreenApplicationRemoved => "lock-screen-application-removed",
+            Self::TimeZoneChange => "time-zone-change",
+            Self::OnlineIdConnectedStateChange => "online-id-connected-state-change",
+            Self::BackgroundWorkCostChange => "background-work-cost-change",
+            Self::PowerStateChange => "power-state-change",
+        }
+    }
 }
 
 /// What fired a run, as its agent is told.
@@ -79,6 +163,18 @@ pub enum FiredBy {
     Push,
     /// The app itself.
     Application,
+    /// A timer that runs on external power only.
+    Maintenance,
+    /// Files changed.
+    Files,
+    /// A device arrived or left.
+    Devices,
+    /// A signal of the system bus.
+    Bus,
+    /// The app's schedule: every half hour or so.
+    Periodic,
+    /// The app's schedule: long work while nobody is there.
+    ResourceIntensive,
     /// A trigger of a newer node, by its name there.
     Unrecognised(String),
 }
@@ -89,9 +185,20 @@ impl FiredBy {
             "timer" => Self::Timer,
             "push" => Self::Push,
             "application" => Self::Application,
-            "system:internet-available" => Self::System(SystemEvent::InternetAvailable),
-            newer => Self::Unrecognised(newer.to_owned()),
+            "maintenance" => Self::Maintenance,
+            "files" => Self::Files,
+            "device-watcher" => Self::Devices,
+            "bus" => Self::Bus,
+            "periodic" => Self::Periodic,
+            "resource-intensive" => Self::ResourceIntensive,
+            other => Self::system(other).unwrap_or_else(|| Self::Unrecognised(other.to_owned())),
         }
+    }
+
+    fn system(name: &str) -> Option<Self> {
+        let name = name.strip_prefix("system:")?;
+        let mut all = SystemEvent::ALL.into_iter();
+        all.find(|event| event.name() == name).map(Self::System)
     }
 }
 
@@ -104,6 +211,12 @@ mod tests {
         let internet = FiredBy::System(SystemEvent::InternetAvailable);
         assert_eq!(FiredBy::named("system:internet-available"), internet);
         assert_eq!(FiredBy::named("push"), FiredBy::Push);
+        for event in SystemEvent::ALL {
+            let name = format!("system:{}", event.name());
+            assert_eq!(FiredBy::named(&name), FiredBy::System(event));
+        }
+        let later = FiredBy::Unrecognised("system:tides".to_owned());
+        assert_eq!(FiredBy::named("system:tides"), later);
         let newer = FiredBy::Unrecognised("tides".to_owned());
         assert_eq!(FiredBy::named("tides"), newer);
     }

@@ -49,21 +49,72 @@ fn condition(number: i32) -> Option<Condition> {
     }
 }
 
+/// System events, with those of the wire.
+const EVENTS: [(SystemEvent, wire::SystemEvent); 13] = {
+    use SystemEvent as Ours;
+    use wire::SystemEvent as Wire;
+    [
+        (Ours::SmsReceived, Wire::SmsReceived),
+        (Ours::UserPresent, Wire::UserPresent),
+        (Ours::UserAway, Wire::UserAway),
+        (Ours::NetworkStateChange, Wire::NetworkStateChange),
+        (Ours::InternetAvailable, Wire::InternetAvailable),
+        (Ours::SessionConnected, Wire::SessionConnected),
+        (Ours::ServicingComplete, Wire::ServicingComplete),
+        (
+            Ours::LockScreenApplicationAdded,
+            Wire::LockScreenApplicationAdded,
+        ),
+        (
+            Ours::LockScreenApplicationRemoved,
+            Wire::LockScreenApplicationRemoved,
+        ),
+        (Ours::TimeZoneChange, Wire::TimeZoneChange),
+        (
+            Ours::OnlineIdConnectedStateChange,
+            Wire::OnlineIdConnectedStateChange,
+        ),
+        (
+            Ours::BackgroundWorkCostChange,
+            Wire::BackgroundWorkCostChange,
+        ),
+        (Ours::PowerStateChange, Wire::PowerStateChange),
+    ]
+};
+
+fn event_to_wire(event: SystemEvent) -> wire::SystemEvent {
+    let found = EVENTS.iter().find(|(ours, _)| *ours == event);
+    found.map_or(wire::SystemEvent::Unspecified, |(_, wire)| *wire)
+}
+
+fn system_event(number: i32) -> Option<SystemEvent> {
+    let event = wire::SystemEvent::try_from(number).ok()?;
+    let found = EVENTS.iter().find(|(_, wire)| *wire == event);
+    found.map(|(ours, _)| *ours)
+}
+
 pub(super) fn trigger_to_wire(trigger: &Trigger) -> wire::Trigger {
     use wire::trigger::Kind;
-    let kind = match *trigger {
-        Trigger::Timer { minutes, one_shot } => {
-            Kind::Timer(wire::TimerTrigger { minutes, one_shot })
-        }
-        Trigger::System { event, one_shot } => {
-            let event = match event {
-                SystemEvent::InternetAvailable => wire::SystemEvent::InternetAvailable,
-            };
-            Kind::System(wire::SystemTrigger {
-                event: event.into(),
-                one_shot,
-            })
-        }
+    let kind = match trigger {
+        Trigger::Timer { minutes, one_shot } => Kind::Timer(wire::TimerTrigger {
+            minutes: *minutes,
+            one_shot: *one_shot,
+        }),
+        Trigger::Maintenance { minutes, one_shot } => Kind::Maintenance(wire::MaintenanceTrigger {
+            minutes: *minutes,
+            one_shot: *one_shot,
+        }),
+        Trigger::System { event, one_shot } => Kind::System(wire::SystemTrigger {
+            event: event_to_wire(*event).into(),
+            one_shot: *one_shot,
+        }),
+        Trigger::Files { path } => Kind::Files(wire::FilesTrigger { path: path.clone() }),
+        Trigger::Devices { pattern } => Kind::DeviceWatcher(wire::DeviceWatcherTrigger {
+            pattern: pattern.clone(),
+        }),
+        Trigger::Bus { event } => Kind::Bus(wire::BusTrigger {
+            event: event.clone(),
+        }),
         Trigger::Push => Kind::Push(wire::PushTrigger {}),
         Trigger::Application => Kind::Application(wire::ApplicationTrigger {}),
     };
@@ -77,12 +128,22 @@ fn trigger(trigger: &wire::Trigger) -> Option<Trigger> {
             minutes: timer.minutes,
             one_shot: timer.one_shot,
         },
-        Kind::System(system) => match wire::SystemEvent::try_from(system.event).ok()? {
-            wire::SystemEvent::InternetAvailable => Trigger::System {
-                event: SystemEvent::InternetAvailable,
-                one_shot: system.one_shot,
-            },
-            _not_registered_by_this_build => return None,
+        Kind::Maintenance(maintenance) => Trigger::Maintenance {
+            minutes: maintenance.minutes,
+            one_shot: maintenance.one_shot,
+        },
+        Kind::System(system) => Trigger::System {
+            event: system_event(system.event)?,
+            one_shot: system.one_shot,
+        },
+        Kind::Files(files) => Trigger::Files {
+            path: files.path.clone(),
+        },
+        Kind::DeviceWatcher(devices) => Trigger::Devices {
+            pattern: devices.pattern.clone(),
+        },
+        Kind::Bus(bus) => Trigger::Bus {
+            event: bus.event.clone(),
         },
         Kind::Push(wire::PushTrigger {}) => Trigger::Push,
         Kind::Application(wire::ApplicationTrigger {}) => Trigger::Application,

@@ -4,30 +4,33 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lull_document::{DocumentError, Refused, Section, unknown_name, word};
 use lull_policy::{
-    Condition, EntryPoint, Policy, RegistrationRequest, SystemEvent, TaskName, TaskType, Trigger,
+    Condition, EntryPoint, GroupId, Policy, RegistrationRequest, SystemEvent, TaskName, TaskType,
+    Trigger,
 };
 
 use super::{Agent, bounds};
 use crate::sources::subject;
 
-const KEYS: [&str; 5] = [
+const KEYS: [&str; 7] = [
     "name",
     "entry_point",
     "trigger",
     "conditions",
     "cancel_on_condition_loss",
+    "network_requested",
+    "group",
 ];
 
-/// Triggers by their names in a manifest. Those after the first seven are known and not offered yet.
+/// Triggers by their names in a manifest. Those after the first eight are known and not offered yet.
 const TRIGGERS: [&str; 13] = [
     "timer",
+    "maintenance",
     "system",
     "push",
     "application",
     "device-watcher",
     "files",
     "bus",
-    "maintenance",
     "control-channel",
     "socket",
     "media",
@@ -36,7 +39,7 @@ const TRIGGERS: [&str; 13] = [
 ];
 
 /// What has to be written.
-const EXPECTED: &str = "one of { timer = { minutes = 30 } }, { system = { event = \"internet-available\" } }, { push = {} }, { application = {} }, { files = { path = \"/srv/inbox\" } }, { device-watcher = { match = \"usb:046d:*\" } }, { bus = { event = \"com.example.Door com.example.Door1.Opened\" } }";
+const EXPECTED: &str = "one of { timer = { minutes = 30 } }, { maintenance = { minutes = 30 } }, { system = { event = \"internet-available\" } }, { push = {} }, { application = {} }, { files = { path = \"/srv/inbox\" } }, { device-watcher = { match = \"usb:046d:*\" } }, { bus = { event = \"com.example.Door com.example.Door1.Opened\" } }";
 
 /// Conditions by their names in a manifest.
 const CONDITIONS: [(&str, Condition); 8] = [
@@ -106,6 +109,10 @@ fn request(
     Ok(RegistrationRequest {
         conditions: conditions(section)?,
         cancel_on_condition_loss: section.flag("cancel_on_condition_loss")?.unwrap_or(false),
+        network_requested: section.flag("network_requested")?.unwrap_or(false),
+        group: section.parsed("group", "the group's name, in quotes", |text| {
+            GroupId::new(text)
+        })?,
         replace: true,
         ..RegistrationRequest::new(name, Some(entry_point), trigger)
     })
@@ -137,8 +144,14 @@ fn trigger(section: &Section<'_>, policy: &Policy) -> Result<(Trigger, Needed), 
         return Err(section.error("trigger", problem));
     };
     if let Some(timer) = trigger.section("timer", &["minutes", "one_shot"])? {
-        let timer = timer_trigger(&timer, policy)?;
+        let (minutes, one_shot) = period(&timer, policy)?;
+        let timer = Trigger::Timer { minutes, one_shot };
         return Ok((timer, ("timer", TaskType::Timer)));
+    }
+    if let Some(maintenance) = trigger.section("maintenance", &["minutes", "one_shot"])? {
+        let (minutes, one_shot) = period(&maintenance, policy)?;
+        let maintenance = Trigger::Maintenance { minutes, one_shot };
+        return Ok((maintenance, ("system-event", TaskType::SystemEvent)));
     }
     if let Some(system) = trigger.section("system", &["event", "one_shot"])? {
         let system = system_trigger(&system)?;
@@ -181,7 +194,8 @@ fn watched(trigger: &Section<'_>) -> Result<Option<Trigger>, DocumentError> {
     Ok(None)
 }
 
-fn timer_trigger(timer: &Section<'_>, policy: &Policy) -> Result<Trigger, DocumentError> {
+/// Minutes, and whether once only.
+fn period(timer: &Section<'_>, policy: &Policy) -> Result<(u32, bool), DocumentError> {
     // Periods stay below the ceiling (TRGD-04, AMB-18) and not below the floor (TRGD-01).
     let minute = 60_000;
     let least = policy.timer_floor.as_millis().div_ceil(minute).max(1);
@@ -190,10 +204,7 @@ fn timer_trigger(timer: &Section<'_>, policy: &Policy) -> Result<Trigger, Docume
     let minutes = minutes
         .and_then(|minutes| u32::try_from(minutes).ok())
         .ok_or_else(|| timer.missing("minutes", &format!("{least} to {most}")))?;
-    Ok(Trigger::Timer {
-        minutes,
-        one_shot: timer.flag("one_shot")?.unwrap_or(false),
-    })
+    Ok((minutes, timer.flag("one_shot")?.unwrap_or(false)))
 }
 
 fn system_trigger(system: &Section<'_>) -> Result<Trigger, DocumentError> {

@@ -8,11 +8,21 @@ use zbus::names::{InterfaceName, MemberName, WellKnownName};
 
 use super::devices;
 
-/// System events that can be registered for.
-pub(crate) const EVENTS: [SystemEvent; 3] = [
+/// The system events that this node can tell of: all but the reset of control channels, of which it keeps none yet.
+pub(crate) const EVENTS: [SystemEvent; 13] = [
     SystemEvent::InternetAvailable,
+    SystemEvent::NetworkStateChange,
+    SystemEvent::UserPresent,
+    SystemEvent::UserAway,
+    SystemEvent::SessionConnected,
+    SystemEvent::PowerStateChange,
+    SystemEvent::BackgroundWorkCostChange,
+    SystemEvent::TimeZoneChange,
     SystemEvent::SmsReceived,
     SystemEvent::OnlineIdConnectedStateChange,
+    SystemEvent::ServicingComplete,
+    SystemEvent::LockScreenApplicationAdded,
+    SystemEvent::LockScreenApplicationRemoved,
 ];
 
 /// Parts of a path. Each is a folder that the kernel watches: 32 paths of an app take 544 watches at most.

@@ -8,7 +8,8 @@ use tonic::Status;
 use crate::sources::subject::{self, SubjectError};
 
 /// The triggers that can be set.
-const OFFERED: &str = "set one of timer, system, push, application, device_watcher, files, bus";
+const OFFERED: &str =
+    "set one of timer, maintenance, system, push, application, device_watcher, files, bus";
 
 /// A trigger as asked for; one that this node cannot watch for is refused by name.
 pub(super) fn trigger(trigger: Option<wire::Trigger>) -> Result<policy::Trigger, Status> {
@@ -26,6 +27,9 @@ pub(super) fn trigger(trigger: Option<wire::Trigger>) -> Result<policy::Trigger,
                 one_shot: system.one_shot,
             });
         }
+        Kind::Maintenance(wire::MaintenanceTrigger { minutes, one_shot }) => {
+            return Ok(policy::Trigger::Maintenance { minutes, one_shot });
+        }
         Kind::Push(wire::PushTrigger {}) => return Ok(policy::Trigger::Push),
         Kind::Application(wire::ApplicationTrigger {}) => return Ok(policy::Trigger::Application),
         Kind::DeviceWatcher(wire::DeviceWatcherTrigger { pattern }) => {
@@ -40,20 +44,27 @@ pub(super) fn trigger(trigger: Option<wire::Trigger>) -> Result<policy::Trigger,
             let event = named("bus.event", subject::event(&event))?;
             return Ok(policy::Trigger::Bus { event });
         }
-        Kind::Maintenance(_) => "maintenance",
         Kind::ControlChannel(_) => "control_channel",
         Kind::Socket(_) => "socket",
         Kind::Media(_) => "media",
         Kind::DeviceUse(_) => "device_use",
         Kind::DeviceServicing(_) => "device_servicing",
-        Kind::Periodic(_) => "periodic",
-        Kind::ResourceIntensive(_) => "resource_intensive",
+        Kind::Periodic(_) => return Err(scheduled("periodic")),
+        Kind::ResourceIntensive(_) => return Err(scheduled("resource_intensive")),
         Kind::UpdateTask(_) => "update_task",
     };
     Err(problem::invalid(
         &format!("trigger.{not_offered}"),
         format!("{not_offered} is not offered by this node yet; {OFFERED}"),
     ))
+}
+
+/// An agent's schedule is no registration.
+fn scheduled(kind: &str) -> Status {
+    problem::invalid(
+        &format!("trigger.{kind}"),
+        format!("{kind} agents are scheduled with AddScheduled, not registered; {OFFERED}"),
+    )
 }
 
 /// What a trigger names, once it has the right form.
@@ -294,6 +305,10 @@ mod tests {
             policy::Trigger::Bus {
                 event: subject("com.example.Door com.example.Door1.Opened"),
             },
+            policy::Trigger::Maintenance {
+                minutes: 60,
+                one_shot: true,
+            },
         ];
         for there in triggers {
             assert_eq!(trigger(Some(trigger_out(&there))).unwrap(), there);
@@ -315,9 +330,7 @@ mod tests {
 
     #[test]
     fn what_is_not_offered_yet_is_shown_and_refused_by_name() {
-        let (minutes, one_shot) = (30, false);
         let shown = [
-            policy::Trigger::Maintenance { minutes, one_shot },
             policy::Trigger::ControlChannel {
                 id: subject("chat"),
                 keep_alive_minutes: 15,

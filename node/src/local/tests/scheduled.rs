@@ -119,7 +119,7 @@ fn a_dry_run_registers_nothing_and_the_network_is_asked_for() {
             network_requested: true,
             group: "downloads".into(),
             dry_run: true,
-            ..registration("fetch", timer())
+            ..registration("fetch", wire::trigger::Kind::Push(wire::PushTrigger {}))
         };
         let tried = apps.register(asked.clone()).await.unwrap().into_inner();
         assert_eq!(tried.id, 0, "ACC-30");

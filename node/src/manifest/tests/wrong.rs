@@ -168,13 +168,10 @@ const CHANGES: &[(&str, &str)] = &[
         "trigger = { push = { app = \"other\" } }",
     ),
     ("trigger = { push = {} }", "trigger = { push = true }"),
+    ("trigger = { push = {} }", "trigger = { media = {} }"),
     (
         "trigger = { push = {} }",
-        "trigger = { maintenance = { minutes = 30 } }",
-    ),
-    (
-        "trigger = { push = {} }",
-        "trigger = { system = { event = \"user-present\" } }",
+        "trigger = { system = { event = \"control-channel-reset\" } }",
     ),
     ("trigger = { push = {} }", "trigger = { application = {} }"),
     ("trigger = { push = {} }", "trigger = { timer = {} }"),
