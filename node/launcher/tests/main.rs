@@ -14,4 +14,6 @@ mod endings;
 #[cfg(test)]
 mod hierarchies;
 #[cfg(test)]
+mod sandbox;
+#[cfg(test)]
 mod unprivileged;

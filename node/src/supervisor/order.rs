@@ -97,6 +97,7 @@ pub(super) fn order(
         memory: launch.memory.filter(|_| !limits_off).map(|cap| cap.0),
         pids: PIDS,
         open_files: OPEN_FILES,
+        sandbox: None,
         payload: payload.is_some(),
         note: note.encode(),
     };
