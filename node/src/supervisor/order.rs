@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
 
+use lull_launcher::sandbox::Sandbox;
 use lull_launcher::wire;
-use lull_policy::{Launch, Now, Push, Running, Trigger, TriggerKind};
+use lull_policy::{Details, Launch, Now, Push, Running, Trigger, TriggerKind};
 use lull_proto::agent::{Invocation, LINE_LIMIT, PROTOCOL, PushDetails, ToAgent, environment};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use serde::{Deserialize, Serialize};
@@ -93,11 +94,11 @@ pub(super) fn order(
         uid: program.uid,
         gid: program.gid,
         groups: program.groups,
-        folder,
+        folder: folder.clone(),
         memory: launch.memory.filter(|_| !limits_off).map(|cap| cap.0),
         pids: PIDS,
         open_files: OPEN_FILES,
-        sandbox: None,
+        sandbox: Some(sandbox(launch, program.sandbox, &folder)),
         payload: payload.is_some(),
         note: note.encode(),
     };
@@ -106,6 +107,21 @@ pub(super) fn order(
         payload,
     };
     Ok((order, note))
+}
+
+/// What its manifest grants, the app's own folder, and the device that it was started for (TRGD-26, TRGD-34).
+fn sandbox(launch: &Launch, declared: Sandbox, folder: &str) -> Sandbox {
+    let mut sandbox = declared;
+    sandbox.writes.push(folder.to_owned());
+    let for_device = matches!(
+        launch.trigger,
+        Trigger::DeviceUse | Trigger::DeviceServicing
+    );
+    if let (true, Some(Details::Device { device, .. })) = (for_device, &launch.details) {
+        // One that is named otherwise has no node, and is reached by what the agent is told of it.
+        sandbox.devices.push(device.to_string());
+    }
+    sandbox
 }
 
 fn text(what: &str, path: &std::path::Path) -> Result<String, String> {
@@ -187,6 +203,8 @@ fn environment(
     all.entry("PATH".to_owned())
         .or_insert_with(|| PATH.to_owned());
     all.insert("HOME".to_owned(), folder.to_owned());
+    // Nobody else's place for temporary files is open to it.
+    all.insert("TMPDIR".to_owned(), folder.to_owned());
     all.extend(
         program
             .user_name

@@ -286,8 +286,8 @@ fn is_deep(folder: &Path) -> bool {
         && parts.all(|part| matches!(part, Component::Normal(_)))
 }
 
-/// Where nothing is granted for being named in a command.
-const PRIVATE: [&str; 4] = ["/dev", "/proc", "/sys", "/run"];
+/// Where nothing is granted for being named in a command: no program is executed there.
+pub const PRIVATE: [&str; 4] = ["/dev", "/proc", "/sys", "/run"];
 
 fn is_private(path: &Path) -> bool {
     let plain = |part: Component<'_>| matches!(part, Component::RootDir | Component::Normal(_));
@@ -302,24 +302,24 @@ pub fn refuse_read(path: &str) -> Option<&'static str> {
             .components()
             .all(|part| matches!(part, Component::RootDir | Component::Normal(_)))
     {
-        return Some("not an absolute path without \"..\"");
+        return Some("an absolute path without \"..\" is expected");
     }
     if path.parent().is_none() {
-        return Some("the whole file system, which no agent may have");
+        return Some("the whole file system is for no agent");
     }
     if path.starts_with("/dev") {
         return Some(
-            "device nodes, which no agent may have (RUN-47); have it started for the use of the device",
+            "device nodes are for no agent (RUN-47); have it started for the use of the device",
         );
     }
     if path.starts_with("/sys") {
-        return Some("hardware and sensors, which no agent may have (RUN-47)");
+        return Some("hardware and sensors are for no agent (RUN-47)");
     }
     if ["/proc", "/run", "/var/run"]
         .iter()
         .any(|kernel| path.starts_with(kernel))
     {
-        return Some("other programs' own state, which no agent may have (RUN-47)");
+        return Some("the state of other programs is for no agent (RUN-47)");
     }
     None
 }
@@ -330,8 +330,7 @@ pub fn refuse_write(path: &str) -> Option<&'static str> {
     let system = system
         .copied()
         .any(|system| Path::new(path).starts_with(system) || Path::new(system).starts_with(path));
-    refuse_read(path)
-        .or_else(|| system.then_some("a part of the system, which no agent may change"))
+    refuse_read(path).or_else(|| system.then_some("no agent changes the system"))
 }
 
 /// A node below `/dev`, and no way out of it.

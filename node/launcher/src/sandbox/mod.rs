@@ -23,7 +23,7 @@ use std::io;
 use serde::{Deserialize, Serialize};
 
 pub use files::{
-    DEVICES, NAME_SERVICE, PROGRAMS, SYSTEM_READ, SYSTEM_RUN, own_programs, refuse_read,
+    DEVICES, NAME_SERVICE, PRIVATE, PROGRAMS, SYSTEM_READ, SYSTEM_RUN, own_programs, refuse_read,
     refuse_write,
 };
 pub use grant::Grant;
@@ -91,6 +91,12 @@ impl Sandboxes {
         let missing = files::missing();
         let whole = missing.iter().any(|(level, _)| *level == files::Level::All);
         cannot.extend(missing.into_iter().map(|(_level, missing)| missing));
+        if !rustix::process::geteuid().is_root() {
+            cannot.push(CannotEnforce {
+                limit: "the distance to displays and sessions",
+                reason: "the launcher is not root, so agents can connect to the sockets of its own user's session; start the node as root".to_owned(),
+            });
+        }
         let sandboxes = Self {
             calls: calls.ok(),
             files: (!whole).then(files::System::find),
