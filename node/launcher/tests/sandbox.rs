@@ -59,68 +59,75 @@ fn this_machine_enforces_the_whole_sandbox() {
     }
 }
 
-/// Calls that no agent may make, with arguments that would be taken, or be refused for another reason.
+/// `CLONE_NEWUSER`, and a child that says when it ends.
+const NEW_USER: i64 = libc::CLONE_NEWUSER as i64;
+const NEW_USERS_CHILD: i64 = NEW_USER + libc::SIGCHLD as i64;
+
+/// A name, the call, and arguments that would be taken, or be refused for another reason.
+type Call = (&'static str, i64, &'static [i64]);
+
+/// Calls that no agent may make.
+const REFUSED: &[Call] = &[
+    ("mount", libc::SYS_mount, &[0, 0, 0, 0, 0]),
+    ("umount2", libc::SYS_umount2, &[0, 0]),
+    ("pivot_root", libc::SYS_pivot_root, &[0, 0]),
+    ("chroot", libc::SYS_chroot, &[0]),
+    ("open_tree", 428, &[-100, 0, 0]),
+    ("fsopen", libc::SYS_fsopen, &[0, 0]),
+    ("ptrace", libc::SYS_ptrace, &[0, 0, 0, 0]),
+    ("bpf", libc::SYS_bpf, &[0, 0, 0]),
+    (
+        "perf_event_open",
+        libc::SYS_perf_event_open,
+        &[0, 0, -1, -1, 0],
+    ),
+    ("kexec_load", libc::SYS_kexec_load, &[0, 0, 0, 0]),
+    ("init_module", libc::SYS_init_module, &[0, 0, 0]),
+    ("finit_module", libc::SYS_finit_module, &[0, 0, 0]),
+    ("delete_module", libc::SYS_delete_module, &[0, 0]),
+    ("reboot", libc::SYS_reboot, &[0, 0, 0, 0]),
+    ("swapon", libc::SYS_swapon, &[0, 0]),
+    ("setns", libc::SYS_setns, &[0, 0]),
+    ("unshare", libc::SYS_unshare, &[NEW_USER]),
+    ("unshare time", libc::SYS_unshare, &[0x80]),
+    ("clone", libc::SYS_clone, &[NEW_USERS_CHILD, 0, 0, 0, 0]),
+    ("keyctl", libc::SYS_keyctl, &[0, -3, 0]),
+    ("add_key", libc::SYS_add_key, &[0, 0, 0, 0, 0]),
+    ("clock_settime", libc::SYS_clock_settime, &[0, 0]),
+    ("settimeofday", libc::SYS_settimeofday, &[0, 0]),
+    ("adjtimex", libc::SYS_adjtimex, &[0]),
+    ("io_uring_setup", libc::SYS_io_uring_setup, &[1, 0]),
+    ("userfaultfd", libc::SYS_userfaultfd, &[1]),
+    (
+        "process_vm_readv",
+        libc::SYS_process_vm_readv,
+        &[1, 0, 0, 0, 0, 0],
+    ),
+    (
+        "process_vm_writev",
+        libc::SYS_process_vm_writev,
+        &[1, 0, 0, 0, 0, 0],
+    ),
+    (
+        "open_by_handle_at",
+        libc::SYS_open_by_handle_at,
+        &[-100, 0, 0],
+    ),
+    ("personality", libc::SYS_personality, &[0x0004_0000]),
+    ("TIOCSTI", libc::SYS_ioctl, &[0, 0x5412, 0]),
+    ("shmget", libc::SYS_shmget, &[0, 4_096, 0o1600]),
+    ("mq_open", libc::SYS_mq_open, &[0, 0, 0, 0]),
+    ("packet socket", libc::SYS_socket, &[17, 2, 0]),
+    ("vsock", libc::SYS_socket, &[40, 1, 0]),
+    ("bluetooth", libc::SYS_socket, &[31, 1, 3]),
+    ("alg socket", libc::SYS_socket, &[38, 5, 0]),
+    ("uevents", libc::SYS_socket, &[16, 2, 15]),
+];
+
 #[test]
 fn what_no_agent_may_do_is_refused_and_the_run_goes_on() {
-    let new_user = i64::from(libc::CLONE_NEWUSER);
-    let calls: &[(&str, i64, &[i64])] = &[
-        ("mount", libc::SYS_mount, &[0, 0, 0, 0, 0]),
-        ("umount2", libc::SYS_umount2, &[0, 0]),
-        ("pivot_root", libc::SYS_pivot_root, &[0, 0]),
-        ("chroot", libc::SYS_chroot, &[0]),
-        ("open_tree", 428, &[-100, 0, 0]),
-        ("fsopen", libc::SYS_fsopen, &[0, 0]),
-        ("ptrace", libc::SYS_ptrace, &[0, 0, 0, 0]),
-        ("bpf", libc::SYS_bpf, &[0, 0, 0]),
-        (
-            "perf_event_open",
-            libc::SYS_perf_event_open,
-            &[0, 0, -1, -1, 0],
-        ),
-        ("kexec_load", libc::SYS_kexec_load, &[0, 0, 0, 0]),
-        ("init_module", libc::SYS_init_module, &[0, 0, 0]),
-        ("finit_module", libc::SYS_finit_module, &[0, 0, 0]),
-        ("delete_module", libc::SYS_delete_module, &[0, 0]),
-        ("reboot", libc::SYS_reboot, &[0, 0, 0, 0]),
-        ("swapon", libc::SYS_swapon, &[0, 0]),
-        ("setns", libc::SYS_setns, &[0, 0]),
-        ("unshare", libc::SYS_unshare, &[new_user]),
-        ("unshare time", libc::SYS_unshare, &[0x80]),
-        ("clone", libc::SYS_clone, &[new_user | 17, 0, 0, 0, 0]),
-        ("keyctl", libc::SYS_keyctl, &[0, -3, 0]),
-        ("add_key", libc::SYS_add_key, &[0, 0, 0, 0, 0]),
-        ("clock_settime", libc::SYS_clock_settime, &[0, 0]),
-        ("settimeofday", libc::SYS_settimeofday, &[0, 0]),
-        ("adjtimex", libc::SYS_adjtimex, &[0]),
-        ("io_uring_setup", libc::SYS_io_uring_setup, &[1, 0]),
-        ("userfaultfd", libc::SYS_userfaultfd, &[1]),
-        (
-            "process_vm_readv",
-            libc::SYS_process_vm_readv,
-            &[1, 0, 0, 0, 0, 0],
-        ),
-        (
-            "process_vm_writev",
-            libc::SYS_process_vm_writev,
-            &[1, 0, 0, 0, 0, 0],
-        ),
-        (
-            "open_by_handle_at",
-            libc::SYS_open_by_handle_at,
-            &[-100, 0, 0],
-        ),
-        ("personality", libc::SYS_personality, &[0x0004_0000]),
-        ("TIOCSTI", libc::SYS_ioctl, &[0, 0x5412, 0]),
-        ("shmget", libc::SYS_shmget, &[0, 4_096, 0o1600]),
-        ("mq_open", libc::SYS_mq_open, &[0, 0, 0, 0]),
-        ("packet socket", libc::SYS_socket, &[17, 2, 0]),
-        ("vsock", libc::SYS_socket, &[40, 1, 0]),
-        ("bluetooth", libc::SYS_socket, &[31, 1, 3]),
-        ("alg socket", libc::SYS_socket, &[38, 5, 0]),
-        ("uevents", libc::SYS_socket, &[16, 2, 15]),
-    ];
     let mut script = String::new();
-    for (name, number, arguments) in calls {
+    for (name, number, arguments) in REFUSED {
         write!(script, "call({name:?}, {number}").unwrap();
         for argument in *arguments {
             write!(script, ", {argument}").unwrap();
@@ -131,7 +138,7 @@ fn what_no_agent_may_do_is_refused_and_the_run_goes_on() {
     let own = own_folder();
     let drill = Drill::new();
     let end = drill.complete(inside(python(1, &script), &own, &[Grant::Internet]));
-    let mut expected: Vec<String> = calls
+    let mut expected: Vec<String> = REFUSED
         .iter()
         .map(|(name, ..)| format!("{name} EPERM"))
         .collect();

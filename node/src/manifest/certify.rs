@@ -140,7 +140,8 @@ pub fn certify(manifest: &Manifest) -> Certificate {
     let mut notes: Vec<Finding> = unsigned
         .map(|capability| unsigned_note(*capability))
         .collect();
-    notes.extend(manifest.user.as_deref().map(session_note));
+    let people = manifest.user.as_deref().filter(|user| *user != "root");
+    notes.extend(people.map(session_note));
     Certificate {
         agents: manifest
             .agents
@@ -160,10 +161,10 @@ fn certificate(app: &App, agent: &Agent) -> AgentCertificate {
     let program = agent.program.to_string_lossy();
     let own = own_programs(&program, &agent.args);
     let own = own.iter().filter(|path| !is_system(path));
-    let own = own.map(|path| path.display().to_string()).collect();
-    may.extend(all("read and execute", own));
-    may.extend(all("read", agent.reads.clone()));
-    may.extend(all("read and change", agent.writes.clone()));
+    let own: Vec<String> = own.map(|path| path.display().to_string()).collect();
+    may.extend(all("read and execute", &own));
+    may.extend(all("read", &agent.reads));
+    may.extend(all("read and change", &agent.writes));
     for row in &grant::TABLE {
         let list = if granted.contains(&row.grant) {
             &mut may
@@ -192,7 +193,7 @@ fn certificate(app: &App, agent: &Agent) -> AgentCertificate {
     }
 }
 
-fn all(what: &str, paths: Vec<String>) -> Option<String> {
+fn all(what: &str, paths: &[String]) -> Option<String> {
     (!paths.is_empty()).then(|| format!("{what} {}", paths.join(", ")))
 }
 
@@ -330,6 +331,9 @@ mod tests {
         read::read(Path::new("a.toml"), &text, &Policy::default()).unwrap()
     }
 
+    /// Head, types and the rest of a manifest; where it is wrong, and by which rule.
+    type Case<'c> = (&'c str, &'c str, &'c str, Option<(&'c str, &'static str)>);
+
     /// The places and rules of what is wrong.
     fn wrong(manifest: &Manifest) -> Vec<(String, &'static str)> {
         let errors = certify(manifest).errors.into_iter();
@@ -341,7 +345,7 @@ mod tests {
         let command = "command = [\"/usr/bin/go\"]";
         let none = "capabilities = []";
         let display = format!("{command}\nenvironment = {{ DISPLAY = \":0\" }}");
-        let cases: &[(&str, &str, &str, Option<(&str, &str)>)] = &[
+        let cases: &[Case<'_>] = &[
             ("", "timer", command, None),
             ("", "push-notification", command, None),
             ("", "device-use", command, None),
