@@ -4,7 +4,7 @@ use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::OFlags;
+use rustix::fs::{Gid, OFlags, Uid};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::Pid;
@@ -146,6 +146,11 @@ fn start_in(
     )
     .map_err(no("socket for the agent"))?;
     let (output, its_output) = pipe_with(PipeFlags::CLOEXEC).map_err(no("pipe for its output"))?;
+    if ground.root {
+        // By its name, /dev/stderr, a descriptor is opened anew, which asks whose the pipe is.
+        let (uid, gid) = (Uid::from_raw(order.uid), Gid::from_raw(order.gid));
+        rustix::fs::fchown(&its_output, Some(uid), Some(gid)).map_err(no("pipe of its own"))?;
+    }
     let (report, its_report) = pipe_with(PipeFlags::CLOEXEC).map_err(no("pipe for its start"))?;
     for end in [&socket, &output, &report] {
         rustix::fs::fcntl_setfl(end, OFlags::NONBLOCK)

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use lull_launcher::sandbox::{Grant, Sandbox};
+use lull_launcher::sandbox::{Grant, Sandbox, own_programs, refuse_read, refuse_write};
 use lull_launcher::wire::Launch;
 use tempfile::TempDir;
 
@@ -392,4 +392,95 @@ fn an_agent_has_the_bounds_of_its_processes() {
         "{}",
         end.output
     );
+}
+
+#[test]
+fn a_script_finds_its_descriptors_by_name() {
+    let own = own_folder();
+    let script =
+        "echo out >/dev/stdout; echo err >/dev/stderr; echo three >/dev/fd/1; cat /dev/stdin";
+    let end = Drill::new().complete(inside(shell(1, script), &own, &[]));
+    assert_eq!(said(&end), ["out", "err", "three"]);
+}
+
+#[test]
+fn a_command_names_what_is_read_with_it() {
+    let cases: &[(&[&str], &[&str])] = &[
+        (&["/opt/photos/sync"], &["/opt/photos"]),
+        (
+            &["/opt/photos/bin/sync"],
+            &[
+                "/opt/photos/bin",
+                "/opt/photos/lib",
+                "/opt/photos/lib64",
+                "/opt/photos/libexec",
+                "/opt/photos/pyvenv.cfg",
+                "/opt/photos/share",
+            ],
+        ),
+        (
+            &["/usr/bin/env", "python3", "/srv/app/a.py"],
+            &["/srv/app", "/usr/bin"],
+        ),
+        // A file directly below a folder of the system's own is granted alone.
+        (
+            &["/opt/sync", "/home/notes", "--at=/srv/app/x"],
+            &["/home/notes", "/opt/sync"],
+        ),
+        (
+            &[
+                "/usr/bin/cat",
+                "/dev/video0",
+                "/proc/1/environ",
+                "/run/x/y",
+                "/srv/../etc/x",
+            ],
+            &["/usr/bin"],
+        ),
+    ];
+    for (command, expected) in cases {
+        let args: Vec<String> = command[1..].iter().map(ToString::to_string).collect();
+        let mut found = own_programs(command[0], &args);
+        // The prefix of the system's own programs is no app's.
+        found.retain(|path| !path.starts_with("/usr") || path == Path::new("/usr/bin"));
+        let expected: Vec<&Path> = expected.iter().map(Path::new).collect();
+        assert_eq!(found, expected, "{command:?}");
+    }
+}
+
+#[test]
+fn what_nobody_may_declare_is_refused() {
+    for path in [
+        "/",
+        "srv",
+        "/srv/../etc",
+        "/dev/video0",
+        "/dev",
+        "/sys/class",
+        "/proc/1",
+        "/run/user",
+    ] {
+        assert!(
+            refuse_read(path).is_some() && refuse_write(path).is_some(),
+            "{path}"
+        );
+    }
+    for path in ["/etc", "/usr/share/x", "/var", "/root/x", "/boot"] {
+        assert!(
+            refuse_read(path).is_none() && refuse_write(path).is_some(),
+            "{path}"
+        );
+    }
+    for path in [
+        "/srv/photos",
+        "/data",
+        "/var/lib/photos",
+        "/home/alice/pictures",
+    ] {
+        assert_eq!(
+            (refuse_read(path), refuse_write(path)),
+            (None, None),
+            "{path}"
+        );
+    }
 }
