@@ -293,6 +293,9 @@ impl Daemon {
         parts: &mut Parts,
     ) -> anyhow::Result<()> {
         let owners: Arc<Catalog> = Arc::clone(&self.catalog);
+        let leases = Leases::default();
+        let fronts = leases.clone().tell(Arc::clone(engine));
+        spawn(&mut parts.obliging, "fronts", forever(fronts));
         let local = Local {
             engine: Arc::clone(engine),
             authority: Authority {
@@ -303,7 +306,7 @@ impl Daemon {
             owners: Arc::<Catalog>::clone(&owners),
             source: owners,
             notices: orders.notices.clone(),
-            leases: Leases::default(),
+            leases: leases.clone(),
             board: Arc::clone(&self.board),
             recordings: Recordings::of(Journal::at(self.config.state_dir.join(STORE))),
             clock: Arc::clone(&self.clock),

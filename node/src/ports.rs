@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use lull_policy::{
-    Answer, App, AppId, Caller, CancelReason, Device, Event, Launch, Notice, Now, Receipt,
+    Answer, App, AppId, Bytes, Caller, CancelReason, Device, Event, Launch, Notice, Now, Receipt,
     RegistrationRequest, Request, RunId, Running, Source,
 };
 
@@ -68,7 +68,7 @@ pub async fn look<T: Send + 'static>(
     rx.await.map_err(|_gone| EngineError::Ending)
 }
 
-/// What the engine orders from the supervisor. Sent over a bounded channel; `Kill` and `AskToCancel` are idempotent and
+/// What the engine orders from the supervisor. Sent over a bounded channel; `Kill`, `AskToCancel` and `Hold` are idempotent and
 /// go over a channel of their own, so that no launch can hold them up: one may therefore overtake the launch of its run, and
 /// the supervisor keeps it until that launch comes (a run killed before its launch is reported as never started).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,6 +89,24 @@ pub enum RunOrder {
         /// Which.
         run: RunId,
     },
+    /// Change what holds it.
+    Hold {
+        /// Which.
+        run: RunId,
+        /// What, from now on.
+        hold: Hold,
+    },
+}
+
+/// One thing that holds a run while it goes on. The newest of each kind counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// Its processes stand still, or go on (RES-13).
+    Frozen(bool),
+    /// Its memory cap; absent = none (RES-22).
+    Memory(Option<Bytes>),
+    /// It has the network (RUN-31).
+    Network(bool),
 }
 
 /// What the engine orders from the link, which reads its orders also while no session is up and lets them go then.

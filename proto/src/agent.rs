@@ -62,6 +62,8 @@ pub enum FromAgent {
     DeferralTaken {},
     /// A deferral was completed.
     DeferralCompleted {},
+    /// It has put new content on its app's card (EXP-04, EXP-05).
+    UpdateCard {},
     /// The work is done. The agent should now exit with 0.
     Complete {},
     /// The work cannot be done now. The agent should now exit with 75.

@@ -167,6 +167,12 @@ impl Agent {
         self.shared.progress(value);
     }
 
+    /// Says that the app's card has new content: a pinned card renews its scheduled agent (EXP-04, EXP-05). Never waits; several
+    /// before the node has heard of one count as one.
+    pub fn update_card(&self) {
+        self.shared.update_card();
+    }
+
     /// Takes a deferral (RUN-11): [`complete`](Self::complete) and [`abort`](Self::abort) wait until it is completed or
     /// dropped. For work on other threads.
     pub fn deferral(&self) -> Deferral {

@@ -53,6 +53,7 @@ struct Unsaid {
     deferrals_taken: usize,
     deferrals_completed: usize,
     memory_question: bool,
+    card: bool,
     end: Option<FromAgent>,
 }
 
@@ -140,6 +141,10 @@ impl Shared {
         }
     }
 
+    pub(super) fn update_card(&self) {
+        self.say(|state| state.unsaid.card = true);
+    }
+
     pub(super) fn defer(&self) {
         self.say(|state| {
             state.deferrals += 1;
@@ -209,6 +214,8 @@ impl Shared {
         let held = unsaid.progress.take_if(|_| hold_progress);
         let next = if count_down(&mut unsaid.deferrals_taken) {
             Some(FromAgent::DeferralTaken {})
+        } else if std::mem::take(&mut unsaid.card) {
+            Some(FromAgent::UpdateCard {})
         } else if let Some(value) = unsaid.progress.take() {
             Some(FromAgent::Progress { value })
         } else if std::mem::take(&mut unsaid.memory_question) {

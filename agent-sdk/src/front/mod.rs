@@ -60,8 +60,9 @@ use std::time::Duration;
 use hyper_util::rt::TokioIo;
 use lull_proto::local::v1::app_service_client::AppServiceClient;
 use lull_proto::local::v1::{
-    AttachRequest, GetAccessStatusRequest, ListRunsRequest, ListTasksRequest, RemoveAccessRequest,
-    RequestAccessRequest, RequestRunRequest, UnregisterRequest,
+    AddScheduledRequest, AttachRequest, GetAccessStatusRequest, ListRunsRequest, ListTasksRequest,
+    RemoveAccessRequest, RemoveScheduledRequest, RequestAccessRequest, RequestRunRequest,
+    UnregisterRequest, UpdateCardRequest,
 };
 use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint};
@@ -72,7 +73,7 @@ pub use error::FrontError;
 pub use events::{Event, Events};
 pub use registration::{Condition, Named, Registration, WithEntryPoint};
 pub use run::{Outcome, Run, RunError, RunState};
-pub use task::{AccessStatus, Raised, Registered, Task, TaskState};
+pub use task::{AccessStatus, Raised, Registered, ScheduledKind, Task, TaskState};
 
 /// The variable that names the node's socket where it is not [`DEFAULT_SOCKET`].
 pub const SOCKET_VARIABLE: &str = "LULL_NODE_SOCKET";
@@ -236,6 +237,49 @@ impl Front {
             .call("request run", client.request_run(request))
             .await?;
         Ok(wire::raised(answer.result))
+    }
+
+    /// Puts the app's scheduled agent on the schedule (ACC-42), for 14 days at most: do it again whenever the app is used.
+    /// Needs the foreground: attach first. The description is what the user is shown of it.
+    pub async fn add_scheduled(
+        &self,
+        kind: ScheduledKind,
+        description: impl Into<String>,
+    ) -> Result<RegistrationId, FrontError> {
+        let request = AddScheduledRequest {
+            app: self.app.clone(),
+            kind: wire::scheduled_kind(kind).into(),
+            description: description.into(),
+            expires: None,
+        };
+        let mut client = self.client.clone();
+        let answer = self
+            .call("add scheduled", client.add_scheduled(request))
+            .await?;
+        Ok(RegistrationId(answer.id))
+    }
+
+    /// Takes it off (ACC-47). Needs the foreground. A run under way may finish.
+    pub async fn remove_scheduled(&self, kind: ScheduledKind) -> Result<(), FrontError> {
+        let request = RemoveScheduledRequest {
+            app: self.app.clone(),
+            kind: wire::scheduled_kind(kind).into(),
+        };
+        let mut client = self.client.clone();
+        self.call("remove scheduled", client.remove_scheduled(request))
+            .await?;
+        Ok(())
+    }
+
+    /// Says that the app's card has new content.
+    pub async fn update_card(&self) -> Result<(), FrontError> {
+        let request = UpdateCardRequest {
+            app: self.app.clone(),
+        };
+        let mut client = self.client.clone();
+        self.call("update card", client.update_card(request))
+            .await?;
+        Ok(())
     }
 
     /// The app's runs, at most so many (1 to 256): those under way, then those that ended, newest first.

@@ -31,6 +31,16 @@ impl AccessStatus {
     }
 }
 
+/// How an app's agent is scheduled. One app has one such agent; it may be on one schedule at a time or on both (ACC-41).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ScheduledKind {
+    /// Every half hour or so, for 25 s (PER-01). Its task is called `periodic`.
+    Periodic,
+    /// For 10 minutes, on power, charged above 90 %, locked, off mobile networks, with nobody on the phone (INT-01 to INT-06).
+    /// Its task is called `resource-intensive`.
+    ResourceIntensive,
+}
+
 /// A registration as the node made it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Registered {

@@ -21,7 +21,8 @@ use tonic::transport::Server;
 use tonic::{Code, Request, Response, Status};
 
 use super::{
-    AccessStatus, Condition, Event, Front, FrontError, Presence, Raised, Registration, TaskState,
+    AccessStatus, Condition, Event, Front, FrontError, Presence, Raised, Registration,
+    ScheduledKind, TaskState,
 };
 use crate::{CancelReason, RegistrationId, RunId, SystemEvent, Trigger};
 
@@ -41,6 +42,9 @@ struct Script {
     runs: Vec<wire::Run>,
     events: Vec<wire::AttachResponse>,
     raised: i32,
+    scheduled: Option<wire::AddScheduledRequest>,
+    unscheduled: Option<wire::RemoveScheduledRequest>,
+    cards: usize,
     attached: Option<wire::AttachRequest>,
     /// The stream of events stays open after the last.
     stays: bool,
@@ -126,6 +130,36 @@ impl AppService for Service {
     ) -> Result<Response<wire::RequestRunResponse>, Status> {
         self.answer(|script| wire::RequestRunResponse {
             result: script.raised,
+        })
+    }
+
+    async fn add_scheduled(
+        &self,
+        request: Request<wire::AddScheduledRequest>,
+    ) -> Result<Response<wire::AddScheduledResponse>, Status> {
+        self.answer(|script| {
+            script.scheduled = Some(request.into_inner());
+            wire::AddScheduledResponse { id: 7 }
+        })
+    }
+
+    async fn remove_scheduled(
+        &self,
+        request: Request<wire::RemoveScheduledRequest>,
+    ) -> Result<Response<wire::RemoveScheduledResponse>, Status> {
+        self.answer(|script| {
+            script.unscheduled = Some(request.into_inner());
+            wire::RemoveScheduledResponse {}
+        })
+    }
+
+    async fn update_card(
+        &self,
+        _: Request<wire::UpdateCardRequest>,
+    ) -> Result<Response<wire::UpdateCardResponse>, Status> {
+        self.answer(|script| {
+            script.cards += 1;
+            wire::UpdateCardResponse {}
         })
     }
 
@@ -269,6 +303,25 @@ async fn access_is_asked_for_and_told() {
         assert_eq!(node.front.remove_access().await.unwrap(), wanted);
         assert_eq!(wanted.may_run(), may_run);
     }
+}
+
+#[tokio::test]
+async fn an_agent_is_put_on_the_schedule_and_taken_off() {
+    let node = Node::with(Script::default()).await;
+    let kind = ScheduledKind::ResourceIntensive;
+    let id = node.front.add_scheduled(kind, "indexes").await.unwrap();
+    assert_eq!(id, RegistrationId(7));
+    node.front.remove_scheduled(kind).await.unwrap();
+    node.front.update_card().await.unwrap();
+    let script = node.script.lock().unwrap();
+    let wanted = wire::ScheduledKind::ResourceIntensive;
+    let scheduled = script.scheduled.as_ref().unwrap();
+    assert_eq!(
+        (scheduled.kind(), scheduled.description.as_str()),
+        (wanted, "indexes")
+    );
+    assert_eq!(script.unscheduled.as_ref().unwrap().kind(), wanted);
+    assert_eq!(script.cards, 1);
 }
 
 #[tokio::test]

@@ -10,9 +10,17 @@ use lull_proto::time;
 use prost_types::Timestamp;
 
 use crate::front::{
-    AccessStatus, Condition, Event, FrontError, Outcome, Raised, Run, RunState, Task, TaskState,
+    AccessStatus, Condition, Event, FrontError, Outcome, Raised, Run, RunState, ScheduledKind,
+    Task, TaskState,
 };
 use crate::{CancelReason, RegistrationId, RunId, SystemEvent, Trigger};
+
+pub(super) fn scheduled_kind(kind: ScheduledKind) -> wire::ScheduledKind {
+    match kind {
+        ScheduledKind::Periodic => wire::ScheduledKind::Periodic,
+        ScheduledKind::ResourceIntensive => wire::ScheduledKind::ResourceIntensive,
+    }
+}
 
 pub(super) fn condition_to_wire(condition: Condition) -> wire::Condition {
     match condition {

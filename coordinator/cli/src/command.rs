@@ -71,6 +71,12 @@ pub(crate) enum Verb {
     Runs(Runs),
     /// Tell why a task does not run now, and what would make it.
     Why(Why),
+    /// Put an app's agent on the schedule of this machine's node, or take it off.
+    Schedule(Schedule),
+    /// Run a scheduled agent now, whatever its conditions; on a device in developer mode.
+    Launch(Launch),
+    /// Decide about an app on this machine's node: its card, the lock screen, its scheduled agents.
+    Choose(Choose),
     /// Run scenario files in virtual time, and tell what the device would do and when.
     Simulate(Simulate),
     /// Write what this machine's node has recorded to the standard output, for replay and what-if.
@@ -208,6 +214,63 @@ pub(crate) struct Why {
     /// APP or APP/TASK; without one, whatever should have run by now and did not.
     #[arg(value_name = "APP[/TASK]")]
     pub(crate) subject: Option<String>,
+}
+
+/// Which of an app's two schedules.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Kind {
+    /// Every half hour or so, for 25 seconds.
+    Periodic,
+    /// For 10 minutes, while the device is on power, charged, locked, off mobile networks, and nobody calls.
+    ResourceIntensive,
+}
+
+/// `lull schedule`
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Schedule {
+    /// The app; one of its agents has the type scheduled in the manifest.
+    pub(crate) app: String,
+    /// Which schedule.
+    pub(crate) kind: Kind,
+    /// What the user is shown of it; a periodic agent needs one.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) description: String,
+    /// Take it off the schedule.
+    #[arg(long, conflicts_with = "description")]
+    pub(crate) off: bool,
+}
+
+/// `lull launch`
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Launch {
+    /// The app.
+    pub(crate) app: String,
+    /// Which of its schedules.
+    pub(crate) kind: Kind,
+    /// After so long, at most 24h [default: now].
+    #[arg(long, value_name = "SPAN", value_parser = crate::span::parse)]
+    pub(crate) delay: Option<Duration>,
+}
+
+/// `lull choose`
+#[derive(Debug, Clone, Args)]
+#[command(group = clap::ArgGroup::new("choice").required(true).multiple(true)
+    .args(["pinned", "lock_screen", "auto_upload", "agents"]))]
+pub(crate) struct Choose {
+    /// The app.
+    pub(crate) app: String,
+    /// Its card is pinned: its agents are renewed while they update it.
+    #[arg(long, value_name = "true|false")]
+    pub(crate) pinned: Option<bool>,
+    /// It is chosen for the lock screen.
+    #[arg(long, value_name = "true|false")]
+    pub(crate) lock_screen: Option<bool>,
+    /// It uploads photos by itself: its agents do not end with their two weeks.
+    #[arg(long, value_name = "true|false")]
+    pub(crate) auto_upload: Option<bool>,
+    /// Its scheduled agents may run.
+    #[arg(long, value_name = "true|false")]
+    pub(crate) agents: Option<bool>,
 }
 
 /// `lull simulate`

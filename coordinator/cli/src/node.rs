@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
+use lull_proto::local::v1::app_service_client::AppServiceClient;
 use lull_proto::local::v1::operator_service_client::OperatorServiceClient;
 use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint, Uri};
@@ -57,6 +58,11 @@ impl Node {
     /// The operator's calls.
     pub(crate) fn operator(&self) -> OperatorServiceClient<Channel> {
         OperatorServiceClient::new(self.channel.clone())
+    }
+
+    /// The calls of apps, made in an app's place.
+    pub(crate) fn app(&self) -> AppServiceClient<Channel> {
+        AppServiceClient::new(self.channel.clone())
     }
 
     /// What it answered, as a failure of this program.

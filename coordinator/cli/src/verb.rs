@@ -3,12 +3,15 @@
 mod apps;
 mod certificate;
 mod check;
+mod choose;
 mod devices;
 mod enroll;
+mod launch;
 mod push;
 mod recording;
 mod replay;
 mod runs;
+mod schedule;
 mod simulate;
 mod tasks;
 mod what_if;
@@ -42,6 +45,9 @@ pub(crate) fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
         Verb::Tasks(of) => block(tasks::run(&global, of, output)),
         Verb::Runs(runs) => block(runs::run(&global, runs, output)),
         Verb::Why(why) => block(why::run(&global, why, output)),
+        Verb::Schedule(schedule) => block(schedule::run(&global, schedule, output)),
+        Verb::Launch(launch) => block(launch::run(&global, launch, output)),
+        Verb::Choose(choose) => block(choose::run(&global, choose, output)),
         Verb::Simulate(files) => simulate::run(&files, output),
         Verb::Recording => block(recording::run(&global)),
         Verb::Replay(replay) => replay::run(&replay, output),

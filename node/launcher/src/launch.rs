@@ -79,8 +79,13 @@ pub(crate) fn start(
         Limits {
             memory: order.memory,
             pids: order.pids,
+            class: order.class,
         },
     )?;
+    if let Err(error) = cages.wall_in(&mut cage, order) {
+        drop(cages.remove(&cage));
+        return Err(error.into());
+    }
     match start_in(order, payload, cages, ground, &cage) {
         Ok((main, socket, output, report)) => {
             // While the child is on its way. An event that is missed shows in the counters when the run ends.
@@ -157,7 +162,7 @@ fn start_in(
             .map_err(no("descriptor that never waits"))?;
     }
     let mut enter: Vec<BorrowedFd<'_>> = doors.enter.iter().map(AsFd::as_fd).collect();
-    enter.extend(cages.shared_cpu());
+    enter.extend(cages.shared_cpu(order.class));
     let plan = Plan {
         program: &words.program,
         argv: &words.argv,
@@ -169,6 +174,7 @@ fn start_in(
             groups: &order.groups,
         }),
         open_files: order.open_files,
+        class: order.class,
         null: ground.null.as_fd(),
         output: its_output.as_fd(),
         socket: its_socket.as_fd(),

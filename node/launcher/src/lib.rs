@@ -15,6 +15,7 @@
 //! Deliberately absent: the rules of runs (in `lull-policy`), the agents' line protocol (in the daemon), threads, a
 //! runtime, logging, and anything durable: a launcher that dies loses its runs, and the next one clears its cages.
 
+mod bpf;
 pub mod cage;
 mod client;
 mod clock;

@@ -9,7 +9,7 @@ use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitStatus, kill_process};
 
-use crate::cage::{Cage, Cages, LOOK_AGAIN};
+use crate::cage::{Cage, CageError, Cages, LOOK_AGAIN};
 use crate::launch::{Child, Origin, describe};
 use crate::output::Output;
 use crate::sys::Failure;
@@ -302,6 +302,19 @@ impl Run {
         if !self.has_ended() {
             self.kill = Some((now, LOOK_AGAIN));
         }
+    }
+
+    /// Its cage, to change what it holds.
+    pub(crate) fn cage_mut(&mut self) -> Option<&mut Cage> {
+        self.cage.as_mut()
+    }
+
+    /// Stops everybody, or lets them go on.
+    pub(crate) fn freeze(&self, cages: &Cages, frozen: bool) -> Result<(), CageError> {
+        let Some(cage) = &self.cage else {
+            return Ok(());
+        };
+        cages.freeze(cage, self.main, frozen)
     }
 
     /// SIGTERM to the main process.

@@ -45,6 +45,27 @@ pub enum Request {
         /// Which run.
         run: u64,
     },
+    /// Stops everybody of a run where he is, or lets them go on. Idempotent.
+    Freeze {
+        /// Which run.
+        run: u64,
+        /// Stopped from now on.
+        frozen: bool,
+    },
+    /// Another memory cap for a run.
+    Memory {
+        /// Which run.
+        run: u64,
+        /// In bytes; absent = none.
+        cap: Option<u64>,
+    },
+    /// Cuts a run off the network, the loopback excepted, or gives it back. Idempotent.
+    Network {
+        /// Which run.
+        run: u64,
+        /// It has the network from now on.
+        allowed: bool,
+    },
     /// Asks for [`Event::Usage`].
     Usage {
         /// Which run.
@@ -93,10 +114,35 @@ pub struct Launch {
     /// What it may do; absent = an order of a daemon that knows no sandboxes: the Internet, and its working folder.
     #[serde(default)]
     pub sandbox: Option<Sandbox>,
+    /// How the processor and the disks treat it.
+    #[serde(default)]
+    pub class: Class,
+    /// It begins without the network, the loopback excepted.
+    #[serde(default)]
+    pub offline: bool,
+    /// Network devices that it may neither bind to nor send by, at most [`CLOSED`].
+    #[serde(default)]
+    pub closed: Vec<String>,
     /// The payload's descriptor comes with this message; the agent finds it as descriptor 4.
     pub payload: bool,
     /// The daemon's own words, handed back with the run; at most [`NOTE`] bytes.
     pub note: String,
+}
+
+/// Most network devices closed to a run; the lowest-numbered ones of a machine with more.
+pub const CLOSED: usize = 16;
+
+/// How the processor and the disks treat a run, beside what people do on the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Class {
+    /// Only where nobody else wants them: idle scheduling, and a small share (RES-21).
+    #[default]
+    Background,
+    /// Long work while nobody is there: batch scheduling, and the disks before the others (INT-15).
+    Intensive,
+    /// As an ordinary program: control channels and pushes (RES-16).
+    Critical,
 }
 
 /// Says what is started, and nothing of the arguments, the environment and the note: they can hold secrets.

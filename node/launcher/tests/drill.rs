@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use lull_launcher::wire::{Event, Exit, Launch, Process, Request};
+use lull_launcher::wire::{Class, Event, Exit, Launch, Process, Request};
 use lull_launcher::{Client, Greeting, HeldRun, spawn};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
@@ -238,6 +238,9 @@ pub(crate) fn shell(run: u64, script: &str) -> Launch {
         pids: 64,
         open_files: 256,
         sandbox: None,
+        class: Class::Background,
+        offline: false,
+        closed: Vec::new(),
         payload: false,
         note: format!("note of {run}"),
     }

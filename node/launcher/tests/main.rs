@@ -14,6 +14,8 @@ mod endings;
 #[cfg(test)]
 mod hierarchies;
 #[cfg(test)]
+mod holding;
+#[cfg(test)]
 mod sandbox;
 #[cfg(test)]
 mod unprivileged;

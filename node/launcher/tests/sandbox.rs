@@ -484,3 +484,17 @@ fn what_nobody_may_declare_is_refused() {
         );
     }
 }
+
+#[test]
+fn an_agent_stays_in_its_class() {
+    let script = "\
+try:
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    print('risen')
+except PermissionError:
+    print(os.sched_getscheduler(0) == os.SCHED_IDLE)
+";
+    let own = own_folder();
+    let end = Drill::new().complete(inside(python(1, script), &own, &[]));
+    assert_eq!(said(&end), ["True"]);
+}

@@ -230,6 +230,12 @@ impl Device {
     }
 
     /// Where an app's front client stands.
+    /// The apps whose front clients are there, and where each stands.
+    pub fn fronts(&self) -> impl Iterator<Item = (&AppId, FrontState)> {
+        self.fronts.iter().map(|(app, front)| (app, front.state))
+    }
+
+    /// Where an app's front client stands.
     pub fn front(&self, app: &AppId) -> FrontState {
         self.fronts
             .get(app)

@@ -328,7 +328,7 @@ impl Host {
     }
 
     fn perform(&mut self, held: Held) {
-        let mut unlaunched = Vec::new();
+        let mut answers = Vec::new();
         for effect in held.effects {
             match effect {
                 Effect::Reply { call, answer } => {
@@ -338,8 +338,9 @@ impl Host {
                 }
                 Effect::Launch(launch) => {
                     self.memory.live.insert(launch.run);
-                    unlaunched.extend(self.performer.launch(launch));
+                    answers.extend(self.performer.launch(launch));
                 }
+                Effect::OfferPush(push) => answers.push(self.performer.offer(&push)),
                 effect => self.performer.after_commit(effect),
             }
         }
@@ -352,8 +353,8 @@ impl Host {
         if let Some(done) = held.done {
             drop(done.send(Ok(())));
         }
-        for ended in unlaunched {
-            self.decide(ended, None);
+        for answer in answers {
+            self.decide(answer, None);
         }
     }
 

@@ -1,16 +1,16 @@
 //! Hands effects to the parts that perform them, over bounded channels. What finds no room is decided here, kind by kind.
 //!
-//! Deliberately absent: what this release cannot do yet (cut a network, freeze, meter, lift limits, an app's own process).
+//! Deliberately absent: what this release cannot do yet (meter what an app uses, an app's own process).
 //! Such an effect is counted and told as something that cannot be enforced.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use lull_policy::{AppId, Effect, Event, Exit, Launch, RunId, Source, Usage};
+use lull_policy::{AppId, Effect, Event, Exit, Launch, Push, RunId, Source, Usage};
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::Orders;
-use crate::ports::{AppNotice, LinkOrder, RunOrder, WatchOrder};
+use crate::ports::{AppNotice, Hold, LinkOrder, RunOrder, WatchOrder};
 use crate::status::StatusBoard;
 
 /// The engine's hands.
@@ -30,9 +30,7 @@ pub(super) const NOT_OFFERED: &str = "effects-not-offered";
 /// What this release cannot do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum NotOffered {
-    Network,
     Quotas,
-    Debugger,
     Front,
     Offer,
     SharedHost,
@@ -41,20 +39,14 @@ enum NotOffered {
 impl NotOffered {
     fn words(self) -> &'static str {
         match self {
-            Self::Network => {
-                "a run's network is not cut in standby (RUN-31): not offered by this release"
-            }
             Self::Quotas => {
                 "quotas of CPU and network time are not metered (RES-13, RES-14): not offered by this release"
-            }
-            Self::Debugger => {
-                "limits of a run are not changed under a debugger (RES-22): not offered by this release"
             }
             Self::Front => {
                 "an app's own process is neither started nor ended (RUN-04, RUN-05): not offered by this release"
             }
             Self::Offer => {
-                "pushes are not offered to an app in the foreground (PSH-10): not offered by this release"
+                "an app in the foreground takes no pushes itself (PSH-10), its task gets them: not offered by this release"
             }
             Self::SharedHost => {
                 "runs of one group do not share a process (RUN-07): each has its own in this release"
@@ -90,9 +82,11 @@ impl Performer {
             Effect::Kill { run } => self.stop(RunOrder::Kill { run }),
             // For timelines of scenarios; here the ledger and the log of the parts say the same.
             Effect::Observe(observation) => tracing::debug!(?observation, "decided"),
-            Effect::Network { .. } => self.not_offered(NotOffered::Network),
-            Effect::Freeze { .. } | Effect::Meter { .. } => self.not_offered(NotOffered::Quotas),
-            Effect::Limit { .. } => self.not_offered(NotOffered::Debugger),
+            Effect::Network { run, allowed } => self.hold(run, Hold::Network(allowed)),
+            Effect::Freeze { run } => self.hold(run, Hold::Frozen(true)),
+            // When it is killed is the machine's own deadline.
+            Effect::Limit { run, memory, .. } => self.hold(run, Hold::Memory(memory)),
+            Effect::Meter { .. } => self.not_offered(NotOffered::Quotas),
             Effect::KillFront { .. } => self.not_offered(NotOffered::Front),
             other @ (Effect::Put(_)
             | Effect::Remove(_)
@@ -117,11 +111,9 @@ impl Performer {
             Effect::Notify { app, notice } => {
                 self.orders.notices.send(AppNotice { app, notice }).ok();
             }
-            Effect::Network { .. } => self.not_offered(NotOffered::Network),
-            Effect::Thaw { .. } => self.not_offered(NotOffered::Quotas),
+            Effect::Network { run, allowed } => self.hold(run, Hold::Network(allowed)),
+            Effect::Thaw { run } => self.hold(run, Hold::Frozen(false)),
             Effect::StartFront { .. } => self.not_offered(NotOffered::Front),
-            // The machine does not wait for the answer for long: the push is then delivered as to an app that is not there.
-            Effect::OfferPush(_) => self.not_offered(NotOffered::Offer),
             other @ (Effect::Put(_)
             | Effect::Remove(_)
             | Effect::Watch(_)
@@ -134,6 +126,7 @@ impl Performer {
             | Effect::Limit { .. }
             | Effect::KillFront { .. }
             | Effect::Observe(_)
+            | Effect::OfferPush(_)
             | Effect::Reply { .. }) => {
                 tracing::error!(?other, "this effect begins nothing; it was not performed");
             }
@@ -149,12 +142,18 @@ impl Performer {
         }
     }
 
+    /// A push for an app in the foreground; answers for the app, whose clients take no pushes in this release: its task gets it.
+    pub(super) fn offer(&mut self, push: &Push) -> Event {
+        self.not_offered(NotOffered::Offer);
+        Event::PushAnswered {
+            push: push.id.clone(),
+            handled: false,
+        }
+    }
+
     /// A launch; answers how it ended if nobody takes it.
     pub(super) fn launch(&mut self, launch: Box<Launch>) -> Option<Event> {
         let run = launch.run;
-        if !launch.network {
-            self.not_offered(NotOffered::Network);
-        }
         if launch.group.is_some() {
             self.not_offered(NotOffered::SharedHost);
         }
@@ -177,6 +176,10 @@ impl Performer {
     /// How many pushes an app can take.
     pub(super) fn credit(&mut self, app: AppId, free: u32) {
         self.link(LinkOrder::Credit { app, free });
+    }
+
+    fn hold(&mut self, run: RunId, hold: Hold) {
+        self.stop(RunOrder::Hold { run, hold });
     }
 
     /// Limits that nobody enforces are worse than a restart, which issues every stop again from the records.

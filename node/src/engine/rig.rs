@@ -162,7 +162,11 @@ pub(crate) fn photos() -> App {
         version: "1.0".into(),
         agents: vec![AgentDeclaration {
             entry_point: EntryPoint::new("photo-sync").unwrap(),
-            types: vec![TaskType::General, TaskType::PushNotification],
+            types: vec![
+                TaskType::General,
+                TaskType::PushNotification,
+                TaskType::Scheduled,
+            ],
             memory: None,
             time: None,
             multiple_instances: false,

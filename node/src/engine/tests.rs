@@ -10,7 +10,7 @@ use rusqlite::Connection;
 
 use super::rig::*;
 use super::*;
-use crate::ports::look;
+use crate::ports::{Hold, look};
 
 #[test]
 fn a_launch_waits_for_its_commit_and_so_does_the_answer() {
@@ -296,7 +296,7 @@ fn what_falls_due_at_the_very_instant_of_another_event_rings_at_once() {
 }
 
 #[test]
-fn what_cannot_be_performed_is_counted_and_told() {
+fn a_run_loses_the_network_in_standby_and_has_it_back() {
     on_runtime(async |arbiter| {
         let mut rig = rig(&arbiter, PATIENCE).await;
         rig.call(raise()).await.unwrap();
@@ -309,10 +309,30 @@ fn what_cannot_be_performed_is_counted_and_told() {
         for now in [false, true, false] {
             rig.door.commit(standby(now)).await.unwrap();
         }
-        assert_eq!(rig.board.counter(orders::NOT_OFFERED), 2);
+        for allowed in [false, true] {
+            let hold = Hold::Network(allowed);
+            let order = next(&mut rig.queues.stops).await;
+            assert_eq!(order, RunOrder::Hold { run, hold }, "RUN-31");
+        }
+        assert_eq!(rig.board.counter(orders::NOT_OFFERED), 0);
+        rig.handle.end().await;
+    });
+}
+
+#[test]
+fn what_cannot_be_performed_is_counted_and_told() {
+    on_runtime(async |arbiter| {
+        let rig = rig(&arbiter, PATIENCE).await;
+        let policy = lull_policy::Policy {
+            quota_profile: lull_policy::QuotaProfile::Windows8,
+            ..lull_policy::Policy::default()
+        };
+        rig.door.commit(Event::PolicyChanged(policy)).await.unwrap();
+        rig.call(raise()).await.unwrap();
+        assert_eq!(rig.board.counter(orders::NOT_OFFERED), 2, "CPU, network");
         let told = rig.board.read().cannot_enforce;
         assert_eq!(told.len(), 1, "{told:?}");
-        assert!(told.first().unwrap().contains("RUN-31"), "{told:?}");
+        assert!(told.first().unwrap().contains("RES-13"), "{told:?}");
         rig.handle.end().await;
     });
 }

@@ -149,6 +149,65 @@ impl AppService for Apps {
         }
     }
 
+    async fn add_scheduled(
+        &self,
+        request: Request<wire::AddScheduledRequest>,
+    ) -> Result<Response<wire::AddScheduledResponse>, Status> {
+        let app = self.acting(&request, request.get_ref().app.clone())?;
+        let wire::AddScheduledRequest {
+            kind,
+            description,
+            expires,
+            ..
+        } = request.into_inner();
+        let ask = Ask::AddScheduled {
+            app: app.clone(),
+            kind: convert::scheduled_kind(kind)?,
+            description,
+            expires: expires
+                .map(|at| convert::instant("expires", at))
+                .transpose()?,
+        };
+        match self.call(&app, ask).await? {
+            Answer::Registered { id, .. } => {
+                Ok(Response::new(wire::AddScheduledResponse { id: id.0 }))
+            }
+            other => Err(misfit(&other)),
+        }
+    }
+
+    async fn remove_scheduled(
+        &self,
+        request: Request<wire::RemoveScheduledRequest>,
+    ) -> Result<Response<wire::RemoveScheduledResponse>, Status> {
+        let app = self.acting(&request, request.get_ref().app.clone())?;
+        let kind = convert::scheduled_kind(request.get_ref().kind)?;
+        let ask = Ask::RemoveScheduled {
+            app: app.clone(),
+            kind,
+        };
+        match self.call(&app, ask).await? {
+            Answer::Unregistered | Answer::Done => {
+                Ok(Response::new(wire::RemoveScheduledResponse {}))
+            }
+            other => Err(misfit(&other)),
+        }
+    }
+
+    async fn update_card(
+        &self,
+        request: Request<wire::UpdateCardRequest>,
+    ) -> Result<Response<wire::UpdateCardResponse>, Status> {
+        let app = self.acting(&request, request.get_ref().app.clone())?;
+        match self
+            .call(&app, Ask::UpdateCard { app: app.clone() })
+            .await?
+        {
+            Answer::Done => Ok(Response::new(wire::UpdateCardResponse {})),
+            other => Err(misfit(&other)),
+        }
+    }
+
     type AttachStream = Events;
 
     async fn attach(

@@ -2,59 +2,150 @@
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::Stream;
 use futures_util::stream::unfold;
-use lull_policy::{AppId, Notice};
-use lull_proto::local::v1::attach_response::Event;
+use lull_policy::{AppId, Event, FrontState, Notice};
+use lull_proto::local::v1::attach_response;
 use lull_proto::local::v1::{AttachResponse, Attached, FiringDropped, RunProgress, RunStarted};
-use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use super::convert::{finished, word};
-use crate::ports::AppNotice;
+use crate::ports::{AppNotice, EngineError, EngineRef, look};
+use crate::retry::{Retry, random};
 
-/// How many attached clients of each app are in the foreground.
+/// The attached clients of each app.
 #[derive(Debug, Clone, Default)]
-pub struct Leases(Arc<Mutex<BTreeMap<AppId, usize>>>);
+pub struct Leases(Arc<watch::Sender<BTreeMap<AppId, Clients>>>);
+
+/// How many clients of one app are attached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Clients {
+    foreground: usize,
+    background: usize,
+}
+
+impl Clients {
+    fn of(&mut self, foreground: bool) -> &mut usize {
+        if foreground {
+            &mut self.foreground
+        } else {
+            &mut self.background
+        }
+    }
+
+    fn state(self) -> FrontState {
+        match (self.foreground, self.background) {
+            (0, 0) => FrontState::None,
+            (0, _) => FrontState::Background,
+            (_, _) => FrontState::Foreground,
+        }
+    }
+}
 
 impl Leases {
-    /// A further one, until the lease is dropped.
-    fn take(&self, app: &AppId) -> Lease {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *held.entry(app.clone()).or_default() += 1;
+    /// A further client, until the lease is dropped.
+    fn take(&self, app: &AppId, foreground: bool) -> Lease {
+        self.0
+            .send_modify(|held| *held.entry(app.clone()).or_default().of(foreground) += 1);
         Lease {
             leases: self.clone(),
             app: app.clone(),
+            foreground,
         }
     }
 
     /// Whether the app is in the foreground.
     pub(super) fn held(&self, app: &AppId) -> bool {
-        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        held.contains_key(app)
+        let held = self.0.borrow();
+        held.get(app).is_some_and(|clients| clients.foreground > 0)
+    }
+
+    /// Tells the machine where the front clients stand, the newest state of each app, until the engine ends.
+    pub async fn tell(self, engine: EngineRef) {
+        let mut changes = self.0.subscribe();
+        let mut retry = Retry::new(RETRY.0, RETRY.1);
+        let Some(mut told) = known(&engine, &mut retry).await else {
+            return;
+        };
+        loop {
+            let now = changes.borrow_and_update().clone();
+            let gone = told.keys().filter(|app| !now.contains_key(*app));
+            let gone: Vec<AppId> = gone.cloned().collect();
+            let all = now.into_iter().map(|(app, clients)| (app, clients.state()));
+            let all = all.chain(gone.into_iter().map(|app| (app, FrontState::None)));
+            let mut late = false;
+            for (app, state) in all.collect::<Vec<_>>() {
+                if told.get(&app).copied().unwrap_or_default() == state {
+                    continue;
+                }
+                let event = Event::FrontChanged {
+                    app: app.clone(),
+                    state,
+                };
+                match engine.commit(event).await {
+                    Ok(()) if state == FrontState::None => drop(told.remove(&app)),
+                    Ok(()) => drop(told.insert(app, state)),
+                    Err(EngineError::Ending) => return,
+                    Err(EngineError::Full(_) | EngineError::Unavailable) => late = true,
+                }
+            }
+            if late {
+                tokio::time::sleep(retry.next(random())).await;
+                continue;
+            }
+            retry.reset();
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
     }
 }
 
-/// One client's foreground lease.
+/// What the machine believes; a client of an earlier daemon is gone with its connection. Absent = the engine ends.
+async fn known(engine: &EngineRef, retry: &mut Retry) -> Option<BTreeMap<AppId, FrontState>> {
+    loop {
+        let fronts = look(engine, |device, _now| {
+            let fronts = device.fronts();
+            fronts.map(|(app, state)| (app.clone(), state)).collect()
+        });
+        match fronts.await {
+            Ok(fronts) => return Some(fronts),
+            Err(EngineError::Ending) => return None,
+            Err(EngineError::Full(_) | EngineError::Unavailable) => {
+                tokio::time::sleep(retry.next(random())).await;
+            }
+        }
+    }
+}
+
+/// When a state is told again that the engine had no room for.
+const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
+
+/// One client's lease.
 #[derive(Debug)]
 struct Lease {
     leases: Leases,
     app: AppId,
+    foreground: bool,
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let mut held = self.leases.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = held.get_mut(&self.app) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                held.remove(&self.app);
+        self.leases.0.send_modify(|held| {
+            if let Some(clients) = held.get_mut(&self.app) {
+                let count = clients.of(self.foreground);
+                *count = count.saturating_sub(1);
+                if *clients == Clients::default() {
+                    held.remove(&self.app);
+                }
             }
-        }
+        });
     }
 }
 
@@ -65,7 +156,7 @@ pub(super) type Events = Pin<Box<dyn Stream<Item = Result<AttachResponse, Status
 #[derive(Debug)]
 struct Client {
     app: AppId,
-    lease: Option<Lease>,
+    lease: Lease,
     notices: broadcast::Receiver<AppNotice>,
     ending: CancellationToken,
     greeted: bool,
@@ -80,7 +171,7 @@ pub(super) fn attach(
     ending: CancellationToken,
 ) -> Events {
     let client = Client {
-        lease: foreground.then(|| leases.take(&app)),
+        lease: leases.take(&app, foreground),
         app,
         notices,
         ending,
@@ -93,11 +184,11 @@ pub(super) fn attach(
 }
 
 impl Client {
-    async fn next(&mut self) -> Option<Event> {
+    async fn next(&mut self) -> Option<attach_response::Event> {
         if !self.greeted {
             self.greeted = true;
             let node_version = env!("CARGO_PKG_VERSION").to_owned();
-            return Some(Event::Attached(Attached { node_version }));
+            return Some(attach_response::Event::Attached(Attached { node_version }));
         }
         loop {
             let told = tokio::select! {
@@ -111,31 +202,35 @@ impl Client {
                     }
                 }
                 Ok(_of_another_app) => {}
-                Err(RecvError::Lagged(missed)) => return Some(Event::Missed(missed)),
+                Err(RecvError::Lagged(missed)) => {
+                    return Some(attach_response::Event::Missed(missed));
+                }
                 Err(RecvError::Closed) => return None,
             }
         }
     }
 
     /// RUN-18: progress reaches an app in the foreground only.
-    fn event(&self, notice: Notice) -> Option<Event> {
+    fn event(&self, notice: Notice) -> Option<attach_response::Event> {
         match notice {
-            Notice::Started { run, task } => Some(Event::Started(RunStarted {
+            Notice::Started { run, task } => Some(attach_response::Event::Started(RunStarted {
                 run: run.0,
                 task: task.into(),
             })),
-            Notice::Progress { run, task, value } => self.lease.as_ref().map(|_lease| {
-                Event::Progress(RunProgress {
+            Notice::Progress { run, task, value } => self.lease.foreground.then(|| {
+                attach_response::Event::Progress(RunProgress {
                     run: run.0,
                     task: task.into(),
                     value,
                 })
             }),
-            Notice::Completion(run) => Some(Event::Completion(finished(&run))),
-            Notice::Dropped { task, reason } => Some(Event::Dropped(FiringDropped {
-                task: task.into(),
-                reason: word(&reason),
-            })),
+            Notice::Completion(run) => Some(attach_response::Event::Completion(finished(&run))),
+            Notice::Dropped { task, reason } => {
+                Some(attach_response::Event::Dropped(FiringDropped {
+                    task: task.into(),
+                    reason: word(&reason),
+                }))
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The wire's words into the machine's and back. What cannot be is refused by the name of its field.
 
+mod schedule;
 mod trigger;
 
 use std::time::Duration;
@@ -13,6 +14,7 @@ use lull_proto::{problem, time};
 use serde::Serialize;
 use tonic::{Code, Status};
 
+pub(super) use schedule::{delay, instant, scheduled_kind};
 use trigger::{condition, trigger};
 pub(super) use trigger::{condition_out, trigger_out};
 

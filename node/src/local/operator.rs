@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lull_policy::{Answer, AppId, Caller, Request as Ask};
+use lull_policy::{Answer, AppId, Caller, Choice, Request as Ask};
 use lull_proto::local::v1 as wire;
 use lull_proto::local::v1::operator_service_server::OperatorService;
 use tonic::{Request, Response, Status};
@@ -135,6 +135,52 @@ impl OperatorService for Operators {
             Answer::Access(status) => Ok(Response::new(wire::SetAccessResponse {
                 status: convert::access(status).into(),
             })),
+            other => Err(misfit(&other)),
+        }
+    }
+
+    async fn choose(
+        &self,
+        request: Request<wire::ChooseRequest>,
+    ) -> Result<Response<wire::ChooseResponse>, Status> {
+        self.operating(&request)?;
+        let wire::ChooseRequest {
+            app,
+            pinned,
+            lock_screen,
+            auto_upload,
+            agents_disabled,
+        } = request.into_inner();
+        let choice = Choice {
+            pinned,
+            lock_screen,
+            auto_upload,
+            agents_disabled,
+        };
+        let app = convert::app(app)?;
+        match self
+            .0
+            .call(Caller::Operator, Ask::Choose { app, choice })
+            .await?
+        {
+            Answer::Done => Ok(Response::new(wire::ChooseResponse {})),
+            other => Err(misfit(&other)),
+        }
+    }
+
+    async fn launch_for_test(
+        &self,
+        request: Request<wire::LaunchForTestRequest>,
+    ) -> Result<Response<wire::LaunchForTestResponse>, Status> {
+        self.operating(&request)?;
+        let wire::LaunchForTestRequest { app, kind, delay } = request.into_inner();
+        let ask = Ask::LaunchForTest {
+            app: convert::app(app)?,
+            kind: convert::scheduled_kind(kind)?,
+            delay: convert::delay(delay)?,
+        };
+        match self.0.call(Caller::Operator, ask).await? {
+            Answer::Done => Ok(Response::new(wire::LaunchForTestResponse {})),
             other => Err(misfit(&other)),
         }
     }

@@ -1,5 +1,7 @@
 //! The local API over a real socket, with callers of real users and from real cages.
 
+mod scheduled;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
@@ -68,6 +70,8 @@ async fn serve(arbiter: &Arbiter) -> Served {
     let cage = format!("lull-local-{}-{}", std::process::id(), rig.board_id());
     let manifests = Arc::new(Manifests(Mutex::default()));
     let ending = CancellationToken::new();
+    let leases = Leases::default();
+    tokio::spawn(leases.clone().tell(Arc::clone(&rig.door)));
     let local = Local {
         engine: Arc::clone(&rig.door),
         authority: Authority {
@@ -78,7 +82,7 @@ async fn serve(arbiter: &Arbiter) -> Served {
         owners: Arc::<Manifests>::clone(&manifests),
         source: manifests,
         notices: rig.notices.clone(),
-        leases: Leases::default(),
+        leases,
         board: Arc::clone(&rig.board),
         recordings: Recordings::of(Journal::at(&rig.config.path)),
         clock: Arc::<crate::clock::Manual>::clone(&rig.clock),

@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lull_policy::{Event, Launch, Report, RunId, Span, bounds};
+use lull_policy::{Event, Exit, Launch, Report, RunId, ScheduledKind, Span, bounds};
 use lull_proto::agent::{FromAgent, PROTOCOL, ToAgent};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Sleep;
@@ -340,6 +340,7 @@ impl Conversation {
             }
             FromAgent::DeferralTaken {} => return Some(Report::DeferralTaken),
             FromAgent::DeferralCompleted {} => return Some(Report::DeferralCompleted),
+            FromAgent::UpdateCard {} => return Some(Report::CardUpdated),
             FromAgent::Complete {} => return Some(Report::Completed),
             FromAgent::Abort { mut message } => {
                 message.truncate(message.floor_char_boundary(bounds::MESSAGE));
@@ -393,8 +394,13 @@ impl Conversation {
         else {
             return Ok(());
         };
-        // A scheduled agent has to say that its work is done (RUN-43). For a plain command its exit 0 will have to be that
-        // word, once this release schedules any: the machine takes a silent end for a crash.
+        if self.is_done_by_exit(&exit) {
+            let event = Event::RunReported {
+                run: self.run,
+                report: Report::Completed,
+            };
+            deliver(Arc::clone(&self.setup.engine), event).await?;
+        }
         let event = Event::RunEnded {
             run: self.run,
             exit,
@@ -402,6 +408,19 @@ impl Conversation {
             output,
         };
         deliver(Arc::clone(&self.setup.engine), event).await
+    }
+
+    /// A scheduled agent has to say that its work is done (RUN-43); a plain command says it by its exit. The machine takes a
+    /// silent end for a crash.
+    fn is_done_by_exit(&self, exit: &Exit) -> bool {
+        let plain = self.note.as_ref().filter(|note| !note.spoke);
+        let scheduled = plain.is_some_and(|note| {
+            let kinds = [ScheduledKind::Periodic, ScheduledKind::ResourceIntensive];
+            kinds
+                .iter()
+                .any(|kind| note.invocation.trigger == kind.word())
+        });
+        scheduled && *exit == Exit::Status(0)
     }
 
     fn take(&mut self, length: usize) {

@@ -17,13 +17,13 @@ use tokio::task::JoinSet;
 use super::conversation::{Begin, Conversation};
 use super::launcher::{Launcher, retry};
 use super::order::{Note, Order};
-use super::seat::{Cancel, End, FROM_RUNS, FromRun, Seat, Stage, TO_RUN, ToRun};
+use super::seat::{Cancel, End, FROM_RUNS, FromRun, Holds, Seat, Stage, TO_RUN, ToRun, request};
 use super::{Setup, SupervisorError, sabotage};
 use crate::ports::{EngineError, PortFuture, RunOrder, look};
 use crate::retry::random;
 use crate::status::RunProcess;
 
-/// Stops that overtook the launch of their run. As many launches can wait in their channel, and each has at most two.
+/// Stops and holds that overtook the launch of their run. As many launches can wait in their channel.
 const EARLY: usize = 1_024;
 
 /// The desk.
@@ -46,6 +46,7 @@ pub(super) struct Desk {
 struct Early {
     cancel: Option<Cancel>,
     kill: bool,
+    holds: Holds,
 }
 
 type Reconnection = PortFuture<'static, (Launcher, Vec<HeldRun>)>;
@@ -173,6 +174,16 @@ impl Desk {
                 }
                 None => self.keep_early(run, |early| early.kill = true),
             },
+            RunOrder::Hold { run, hold } => match self.seats.get_mut(&run) {
+                Some(seat) => {
+                    seat.holds.put(hold);
+                    // One that is not with the launcher yet is told it right after its launch.
+                    if !matches!(seat.stage, Stage::Preparing) {
+                        self.send(&request(run, hold), None).await;
+                    }
+                }
+                None => self.keep_early(run, |early| early.holds.put(hold)),
+            },
         }
     }
 
@@ -196,6 +207,9 @@ impl Desk {
             Begin::Launch(launch)
         };
         self.seat(run, begin, Stage::Preparing, early.cancel);
+        if let Some(seat) = self.seats.get_mut(&run) {
+            seat.holds = early.holds;
+        }
     }
 
     fn seat(&mut self, run: RunId, begin: Begin, stage: Stage, cancelled: Option<Cancel>) {
@@ -222,6 +236,7 @@ impl Desk {
             terminated: false,
             note: None,
             asked: false,
+            holds: Holds::default(),
         };
         self.seats.insert(run, seat);
     }
@@ -285,7 +300,12 @@ impl Desk {
             .send(&request, order.payload.as_ref().map(AsFd::as_fd))
             .await
         {
-            Ok(()) => *sent_to = Some(launcher.pid()),
+            Ok(()) => {
+                *sent_to = Some(launcher.pid());
+                for request in seat.holds.requests(run) {
+                    self.send(&request, None).await;
+                }
+            }
             Err(ClientError::Channel(error @ lull_launcher::ChannelError::TooLong { .. })) => {
                 let message = format!("{error}; shorten the agent's arguments or environment");
                 end(seat, End::never(&message));
@@ -410,7 +430,11 @@ impl Desk {
             return;
         };
         let (killed, terminated, note) = (seat.killed, seat.terminated, seat.note.clone());
+        let holds = seat.holds.requests(run);
         let run = run.0;
+        for request in holds {
+            self.send(&request, None).await;
+        }
         if let Some(note) = note {
             self.send(&Request::Note { run, note }, None).await;
         }

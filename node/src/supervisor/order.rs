@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 
 use lull_launcher::sandbox::Sandbox;
 use lull_launcher::wire;
-use lull_policy::{Details, Launch, Now, Push, Running, Trigger, TriggerKind};
+use lull_policy::{Class, Details, Launch, Now, Push, Running, Trigger, TriggerKind};
 use lull_proto::agent::{Invocation, LINE_LIMIT, PROTOCOL, PushDetails, ToAgent, environment};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use serde::{Deserialize, Serialize};
@@ -99,6 +99,9 @@ pub(super) fn order(
         pids: PIDS,
         open_files: OPEN_FILES,
         sandbox: Some(sandbox(launch, program.sandbox, &folder)),
+        class: class(launch),
+        offline: !launch.network,
+        closed: closed(launch),
         payload: payload.is_some(),
         note: note.encode(),
     };
@@ -122,6 +125,24 @@ fn sandbox(launch: &Launch, declared: Sandbox, folder: &str) -> Sandbox {
         sandbox.devices.push(device.to_string());
     }
     sandbox
+}
+
+fn class(launch: &Launch) -> wire::Class {
+    match launch.class() {
+        Class::Background => wire::Class::Background,
+        Class::Intensive => wire::Class::Intensive,
+        Class::Critical => wire::Class::Critical,
+    }
+}
+
+/// The mobile networks of this device, where a run may not use them (INT-09).
+fn closed(launch: &Launch) -> Vec<String> {
+    if launch.cellular {
+        return Vec::new();
+    }
+    let mut mobile = crate::watch::mobile_devices();
+    mobile.truncate(wire::CLOSED);
+    mobile
 }
 
 fn text(what: &str, path: &std::path::Path) -> Result<String, String> {

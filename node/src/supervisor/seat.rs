@@ -7,6 +7,7 @@ use lull_policy::{Bytes, CancelReason, Exit, RunId, Running, Usage, bounds};
 use tokio::sync::{mpsc, watch};
 
 use super::order::Order;
+use crate::ports::Hold;
 
 /// What the desk says to a conversation: one start, one end, and one answer at a time about memory.
 pub(super) const TO_RUN: usize = 4;
@@ -121,6 +122,48 @@ pub(super) struct Seat {
     pub(super) note: Option<String>,
     /// A question about its memory is with the launcher.
     pub(super) asked: bool,
+    /// What holds it, as far as that was ordered since its launch.
+    pub(super) holds: Holds,
+}
+
+/// The newest of each kind of hold that was ordered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Holds {
+    memory: Option<Hold>,
+    network: Option<Hold>,
+    frozen: Option<Hold>,
+}
+
+impl Holds {
+    pub(super) fn put(&mut self, hold: Hold) {
+        let place = match hold {
+            Hold::Memory(_) => &mut self.memory,
+            Hold::Network(_) => &mut self.network,
+            Hold::Frozen(_) => &mut self.frozen,
+        };
+        *place = Some(hold);
+    }
+
+    /// All of it, in the launcher's words. Freezing comes last: a frozen run takes the rest as well, and does nothing meanwhile.
+    pub(super) fn requests(&self, run: RunId) -> Vec<wire::Request> {
+        let all = [self.memory, self.network, self.frozen]
+            .into_iter()
+            .flatten();
+        all.map(|hold| request(run, hold)).collect()
+    }
+}
+
+/// A hold in the launcher's words.
+pub(super) fn request(run: RunId, hold: Hold) -> wire::Request {
+    let run = run.0;
+    match hold {
+        Hold::Frozen(frozen) => wire::Request::Freeze { run, frozen },
+        Hold::Memory(cap) => wire::Request::Memory {
+            run,
+            cap: cap.map(|cap| cap.0),
+        },
+        Hold::Network(allowed) => wire::Request::Network { run, allowed },
+    }
 }
 
 /// Where a run stands, as the desk sees it.

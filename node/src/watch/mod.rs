@@ -222,6 +222,11 @@ impl Watchers {
     }
 }
 
+/// The network devices that lead into mobile networks, by name.
+pub fn mobile_devices() -> Vec<String> {
+    network::mobile(std::path::Path::new(network::SYSFS))
+}
+
 /// Readings with the places where they come from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Report {

@@ -8,6 +8,9 @@ use netlink_sys::{AsyncSocket as _, AsyncSocketExt as _, SocketAddr, TokioSocket
 /// `ENOBUFS`: the kernel dropped messages because nobody read; the same as a change.
 const OVERRUN: i32 = libc::ENOBUFS;
 
+/// The kernel's group of the uevent socket; the other is udev's.
+pub(super) const KERNEL: u32 = 1;
+
 /// Messages taken in one go; more are taken at the next ring.
 const AT_ONCE: usize = 1_024;
 

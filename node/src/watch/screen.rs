@@ -1,15 +1,17 @@
 //! Lock, screen and standby: the lock from logind, the screen from the kernel's connectors, standby out of both and of power.
 //!
 //! No kernel and no service signals that a screen went dark: it is looked at every [`LOOK`], only while somebody is interested
-//! and only where a screen is connected.
+//! and only where a screen is plugged in.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lull_policy::{DeviceKind, Level, Reading, standby};
+use netlink_sys::protocols::NETLINK_KOBJECT_UEVENT;
 
 use super::bus::{Bus, Signals, Subject, follow};
+use super::netlink::{KERNEL, NetlinkBell};
 use super::power::{UPower, sysfs::Supplies};
 use super::seat::{self, People};
 use super::session::NO_SEAT;
@@ -60,25 +62,45 @@ pub(super) fn there(connectors: &Path) -> bool {
     screens(connectors).is_ok_and(|screens| !screens.is_empty())
 }
 
-/// Tells whether a screen is on, for as long as one is connected.
+/// Tells whether a screen is on. One that is plugged in is looked at from time to time; that one was, the kernel tells.
 async fn lit(post: &Post) -> Result<(), WatchError> {
+    let failed = |source| WatchError::Source {
+        what: "reading the screens",
+        source,
+    };
+    let mut plugs = NetlinkBell::new(NETLINK_KOBJECT_UEVENT, KERNEL, is_graphics).ok();
     let mut reporter = Reporter::new(post);
     loop {
-        let found = screens(&post.screens).map_err(|source| WatchError::Source {
-            what: "reading the screens",
-            source,
-        })?;
+        let found = screens(&post.screens).map_err(failed)?;
         let mut report = Report::default();
+        let mut look = LOOK;
         if let Some((on, place)) = on(&found) {
             report.add(Reading::ScreenOn(Level::Known(on)), place);
         } else {
             let because = "assumed: no screen on this device";
             let (on, source) = assumed::lacking(post.assume.screen_on, false, because);
             report.add(Reading::ScreenOn(on), source);
+            look = Duration::MAX;
         }
-        let pause = reporter.report(report)?;
-        tokio::time::sleep(pause.unwrap_or(LOOK)).await;
+        let pause = reporter.report(report)?.unwrap_or(look);
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            plugged = plugged(plugs.as_mut()) => plugged.map_err(failed)?,
+        }
     }
+}
+
+/// Resolves when a screen was plugged in or out.
+async fn plugged(plugs: Option<&mut NetlinkBell>) -> io::Result<()> {
+    match plugs {
+        Some(plugs) => plugs.ring().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn is_graphics(message: &[u8]) -> bool {
+    let mut properties = message.split(|byte| *byte == 0);
+    properties.any(|property| property == b"SUBSYSTEM=drm")
 }
 
 /// A connector with something plugged in.

@@ -114,10 +114,7 @@ impl Requirement {
                 let told = self.fails_under.is_none() && self.what.is_some();
                 told && !self.by.is_empty()
             }
-            Proof::Device => {
-                let told = self.fails_under.is_none() && self.what.is_some();
-                told && self.by.is_empty()
-            }
+            Proof::Device => self.fails_under.is_none() && self.what.is_some(),
         };
         let proof = self.proof;
         (!fits).then(|| format!("{}: its keys do not fit a {proof:?}", self.id))

@@ -10,8 +10,8 @@ use rustix::event::{EventfdFlags, PollFlags, eventfd};
 
 /// A cage's folder in the hierarchy that has the memory controller.
 pub(crate) trait MemoryCap: Debug {
-    /// Sets the cap, in bytes. Swap counts into it.
-    fn set(&self, folder: &Path, bytes: u64) -> io::Result<()>;
+    /// Sets the cap, in bytes; absent = none. Swap counts into it.
+    fn set(&self, folder: &Path, cap: Option<u64>) -> io::Result<()>;
     /// A descriptor that becomes ready when the cage is out of memory, and for which readiness.
     fn watch(&self, folder: &Path) -> io::Result<(OwnedFd, PollFlags)>;
     /// The kernel killed a process of the cage because the cage's own cap was reached.
@@ -30,14 +30,20 @@ const BATCH: usize = 64;
 pub(crate) struct V1;
 
 impl MemoryCap for V1 {
-    fn set(&self, folder: &Path, bytes: u64) -> io::Result<()> {
-        let cap = bytes.to_string();
-        write(&folder.join("memory.limit_in_bytes"), &cap)?;
-        // Absent where swap is not accounted; then there is nothing to bound. It may not be lower than the limit, hence second.
-        match write(&folder.join("memory.memsw.limit_in_bytes"), &cap) {
+    fn set(&self, folder: &Path, cap: Option<u64>) -> io::Result<()> {
+        let cap = cap.map_or_else(|| "-1".to_owned(), |bytes| bytes.to_string());
+        let limit = || write(&folder.join("memory.limit_in_bytes"), &cap);
+        // Absent where swap is not accounted; then there is nothing to bound.
+        let with_swap = || match write(&folder.join("memory.memsw.limit_in_bytes"), &cap) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
+        };
+        // The second may never be the lower one: it is raised first, and lowered last.
+        if limit().is_err() {
+            with_swap()?;
+            return limit();
         }
+        with_swap()
     }
 
     fn watch(&self, folder: &Path) -> io::Result<(OwnedFd, PollFlags)> {
@@ -82,9 +88,10 @@ impl MemoryCap for V1 {
 pub(crate) struct V2;
 
 impl MemoryCap for V2 {
-    fn set(&self, folder: &Path, bytes: u64) -> io::Result<()> {
-        write(&folder.join("memory.max"), &bytes.to_string())?;
-        match write(&folder.join("memory.swap.max"), "0") {
+    fn set(&self, folder: &Path, cap: Option<u64>) -> io::Result<()> {
+        let word = |cap: Option<u64>| cap.map_or_else(|| "max".to_owned(), |b| b.to_string());
+        write(&folder.join("memory.max"), &word(cap))?;
+        match write(&folder.join("memory.swap.max"), &word(cap.map(|_| 0))) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }

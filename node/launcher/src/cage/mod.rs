@@ -3,7 +3,7 @@
 //!
 //! Each feature (memory cap, bound on processes, small share of the CPU, kill of the whole tree) finds its own hierarchy, v2 where
 //! it can and v1 beside an empty v2 tree where not; what cannot be had is said in words, and agents run all the same.
-//! Deliberately absent: freezing and thawing on the app's behalf, network limits, and the figures of the limits.
+//! Deliberately absent: the figures of the limits, and when one is changed.
 
 mod family;
 mod hierarchy;
@@ -20,9 +20,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::event::PollFlags;
+use rustix::net::netdevice::name_to_index;
+use rustix::net::{AddressFamily, SocketType, socket};
 use rustix::process::Pid;
 
+use crate::bpf::{self, Attached, Closed};
 use crate::clock;
+use crate::wire::{CLOSED, Class, Launch};
 
 pub(crate) use family::start_time;
 pub use hierarchy::{Hierarchies, Hierarchy, Version};
@@ -38,6 +42,8 @@ pub struct Limits {
     pub memory: Option<u64>,
     /// Processes and threads at one time.
     pub pids: u32,
+    /// Whose share of the processor.
+    pub class: Class,
 }
 
 /// Why cages cannot be used at all.
@@ -98,8 +104,12 @@ pub struct Cages {
     shared: Vec<PathBuf>,
     memory: Option<(usize, Box<dyn MemoryCap>)>,
     pids: Option<usize>,
-    /// `tasks` of the v1 group that all agents share for the CPU.
-    cpu: Option<OwnedFd>,
+    /// `tasks` of the v1 groups that agents share for the CPU.
+    cpu: Option<SharedCpu>,
+    /// Where the v2 tree weighs the CPU: the folder beside the unified one in which the cages of critical runs stand.
+    critical: Option<PathBuf>,
+    /// Network programs attach to cages here.
+    network: bool,
     kill_folder: Option<usize>,
     kill: Box<dyn TreeKill>,
     unified: Option<usize>,
@@ -119,6 +129,15 @@ pub struct Cage {
     cap: Option<u64>,
     oom: Option<(OwnedFd, PollFlags)>,
     changes: Option<OwnedFd>,
+    cut: Option<Attached>,
+    closed: Option<Attached>,
+}
+
+/// `tasks` of the v1 groups that agents share for the CPU, by class.
+#[derive(Debug)]
+struct SharedCpu {
+    background: OwnedFd,
+    critical: OwnedFd,
 }
 
 /// How a child gets into its cage.
@@ -158,6 +177,8 @@ impl Cages {
             cap: None,
             oom: None,
             changes: None,
+            cut: None,
+            closed: None,
         };
         match self.furnish(&mut cage, limits) {
             Ok(()) => Ok(cage),
@@ -170,7 +191,7 @@ impl Cages {
     }
 
     fn furnish(&self, cage: &mut Cage, limits: Limits) -> Result<(), CageError> {
-        for parent in &self.folders {
+        for parent in self.parents(limits.class) {
             let folder = parent.join(format!("run-{}", cage.run));
             make_anew(&folder).map_err(failed("make the cage", &folder))?;
             cage.folders.push(folder);
@@ -180,17 +201,103 @@ impl Cages {
             write(&folder.join("pids.max"), &limits.pids.to_string())
                 .map_err(failed("set pids.max in", folder))?;
         }
+        if let (Some(_weighed), Some(folder)) = (&self.critical, cage.folder(self.unified)) {
+            probe::weigh(folder, limits.class).map_err(failed("set cpu.weight in", folder))?;
+        }
         if let (Some((index, memory)), Some(bytes)) = (&self.memory, limits.memory) {
             let folder = cage
                 .folder(Some(*index))
                 .unwrap_or(Path::new(""))
                 .to_path_buf();
             memory
-                .set(&folder, bytes)
+                .set(&folder, Some(bytes))
                 .map_err(failed("set the memory cap in", &folder))?;
             cage.cap = Some(bytes);
         }
         Ok(())
+    }
+
+    /// The folders below which the cage of a run of this class stands, in the order of [`Cages::folders`].
+    fn parents(&self, class: Class) -> impl Iterator<Item = &Path> {
+        let folders = self.folders.iter().enumerate();
+        folders
+            .map(move |(index, folder)| match &self.critical {
+                Some(critical) if class == Class::Critical && Some(index) == self.unified => {
+                    critical
+                }
+                _ => folder,
+            })
+            .map(PathBuf::as_path)
+    }
+
+    /// Another memory cap, or none.
+    pub(crate) fn set_memory(&self, cage: &mut Cage, cap: Option<u64>) -> Result<(), CageError> {
+        let Some((index, memory)) = &self.memory else {
+            return Ok(());
+        };
+        let Some(folder) = cage.folder(Some(*index)).map(Path::to_path_buf) else {
+            return Ok(());
+        };
+        memory
+            .set(&folder, cap)
+            .map_err(failed("set the memory cap in", &folder))?;
+        cage.cap = cap;
+        if cage.oom.is_none() {
+            self.watch_memory(cage)?;
+        }
+        Ok(())
+    }
+
+    /// What an order says of the network, before anybody is in the cage. Where it cannot be had, nothing is done: that was said
+    /// when the cages were made.
+    pub(crate) fn wall_in(&self, cage: &mut Cage, order: &Launch) -> Result<(), CageError> {
+        if order.offline {
+            self.set_network(cage, false)?;
+        }
+        let closed: Vec<Closed> = order
+            .closed
+            .iter()
+            .filter_map(|name| device(name))
+            .collect();
+        if let (true, false, Some(folder)) =
+            (self.network, closed.is_empty(), cage.folder(self.unified))
+        {
+            let closed = closed.get(..CLOSED).unwrap_or(&closed);
+            let opened = File::open(folder);
+            let attached = opened.and_then(|open| bpf::close(open.as_fd(), closed));
+            cage.closed = Some(attached.map_err(failed("close network devices to", folder))?);
+        }
+        Ok(())
+    }
+
+    /// Cuts a cage off the network, the loopback excepted, or gives it back.
+    pub(crate) fn set_network(&self, cage: &mut Cage, allowed: bool) -> Result<(), CageError> {
+        if allowed {
+            cage.cut = None;
+            return Ok(());
+        }
+        let (true, None, Some(folder)) = (self.network, &cage.cut, cage.folder(self.unified))
+        else {
+            return Ok(());
+        };
+        let opened = File::open(folder);
+        let attached = opened.and_then(|open| bpf::cut(open.as_fd()));
+        cage.cut = Some(attached.map_err(failed("cut the network of", folder))?);
+        Ok(())
+    }
+
+    /// Stops everybody in the cage, or lets them go on.
+    pub(crate) fn freeze(
+        &self,
+        cage: &Cage,
+        main: Option<Pid>,
+        frozen: bool,
+    ) -> Result<(), CageError> {
+        let tree = self.tree(cage, main, &[]);
+        let what = if frozen { "freeze" } else { "thaw" };
+        self.kill
+            .freeze(tree, frozen)
+            .map_err(failed(what, tree.folder))
     }
 
     /// From now on it is wanted to know when the cage is out of memory. Its cap holds without that.
@@ -234,9 +341,13 @@ impl Cages {
         Ok(doors)
     }
 
-    /// `tasks` of the v1 group that all agents share for the CPU.
-    pub(crate) fn shared_cpu(&self) -> Option<BorrowedFd<'_>> {
-        self.cpu.as_ref().map(AsFd::as_fd)
+    /// `tasks` of the v1 group in which agents of a class share the CPU.
+    pub(crate) fn shared_cpu(&self, class: Class) -> Option<BorrowedFd<'_>> {
+        let shared = self.cpu.as_ref()?;
+        Some(match class {
+            Class::Background | Class::Intensive => shared.background.as_fd(),
+            Class::Critical => shared.critical.as_fd(),
+        })
     }
 
     /// Kills what lives in the cage now. To be called again until it is empty.
@@ -307,7 +418,7 @@ impl Cages {
     /// Kills and removes the cages that an earlier launcher left behind; says of each what was found. For a launcher that holds no run.
     pub fn clear_leftovers(&self) -> Vec<String> {
         let mut runs = BTreeSet::new();
-        for parent in &self.folders {
+        for parent in self.folders.iter().chain(&self.critical) {
             let entries = fs::read_dir(parent).into_iter().flatten().flatten();
             runs.extend(entries.filter_map(|entry| run_of(&entry.file_name())));
         }
@@ -315,13 +426,21 @@ impl Cages {
     }
 
     fn clear(&self, run: u64) -> String {
-        let of_run = |parent: &PathBuf| parent.join(format!("run-{run}"));
+        let of_run = |parent: &Path| parent.join(format!("run-{run}"));
+        let critical = self.critical.as_deref().map(of_run);
+        let class = if critical.is_some_and(|folder| folder.exists()) {
+            Class::Critical
+        } else {
+            Class::Background
+        };
         let cage = Cage {
             run,
-            folders: self.folders.iter().map(of_run).collect(),
+            folders: self.parents(class).map(of_run).collect(),
             cap: None,
             oom: None,
             changes: None,
+            cut: None,
+            closed: None,
         };
         let count = cage
             .folder(self.kill_folder)
@@ -362,7 +481,12 @@ impl Cages {
             drop(write(&home.join("cgroup.procs"), "0"));
             drop(fs::remove_dir(folder.join("launcher")));
         }
-        for folder in self.folders.iter().chain(&self.shared) {
+        for folder in self
+            .folders
+            .iter()
+            .chain(&self.critical)
+            .chain(&self.shared)
+        {
             drop(fs::remove_dir(folder));
         }
     }
@@ -393,6 +517,16 @@ impl Cage {
         self.oom = None;
         self.changes = None;
     }
+}
+
+/// A network device of this name; absent = there is none now, and nothing to close.
+fn device(name: &str) -> Option<Closed> {
+    let any = socket(AddressFamily::UNIX, SocketType::DGRAM, None).ok()?;
+    let index = name_to_index(any, name).ok()?;
+    Some(Closed {
+        name: name.to_owned(),
+        index: i32::try_from(index).ok()?,
+    })
 }
 
 /// The run whose cage has this name.

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
@@ -15,7 +15,9 @@ use rustix::fs::FlockOperation;
 use super::hierarchy::{Hierarchies, Hierarchy, words};
 use super::memory::{self, MemoryCap, write};
 use super::tree::{Family, Freezer, TreeKill, Unified};
-use super::{Cages, CpuAccount, ProbeError};
+use super::{Cages, CpuAccount, ProbeError, SharedCpu};
+use crate::bpf;
+use crate::wire::Class;
 
 /// A limit that this machine does not let us enforce.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,11 +35,25 @@ impl Display for CannotEnforce {
 }
 
 /// v2 controllers that a cage wants, as the kernel names them.
-const WANTED: [&str; 3] = ["cpu", "memory", "pids"];
+const WANTED: [&str; 4] = ["cpu", "io", "memory", "pids"];
 
-/// Share of the CPU that all agents together have beside one ordinary group: a tenth.
-const WEIGHT_V2: &str = "10";
+/// Share of the CPU that agents together have beside one ordinary group: a tenth. Critical ones have what everybody has.
 const SHARES_V1: &str = "102";
+const CRITICAL_SHARES_V1: &str = "1024";
+
+const WEIGHT_V2: &str = "10";
+
+/// The weights of a run, of 1 to 10,000, beside the others of its folder: of the CPU, and of the disks (INT-15).
+pub(super) fn weigh(folder: &Path, class: Class) -> io::Result<()> {
+    let (cpu, disks) = match class {
+        Class::Background => ("1", "1"),
+        Class::Intensive => ("1", "10"),
+        Class::Critical => ("100", "100"),
+    };
+    write(&folder.join("cpu.weight"), cpu)?;
+    // Not every kernel weighs disks, nor every disk.
+    write(&folder.join("io.weight"), disks).or(Ok(()))
+}
 
 /// Chooses a way for each feature and makes the folders of cages.
 pub(super) fn probe(
@@ -55,7 +71,8 @@ pub(super) fn probe(
     let (unified, handed_out) = probe.unified();
     let memory = probe.memory(unified, &handed_out);
     let pids = probe.pids(unified, &handed_out);
-    let cpu = probe.cpu(unified, &handed_out);
+    let (cpu, critical) = probe.cpu(unified, &handed_out);
+    let network = probe.network(unified);
     let (kill_folder, kill) = probe.kill(unified);
     let account = probe.cpu_account(unified);
     if !rustix::process::geteuid().is_root() {
@@ -79,6 +96,8 @@ pub(super) fn probe(
         memory,
         pids,
         cpu: cpu.filter(|_| apart),
+        critical,
+        network,
         kill_folder,
         kill,
         unified,
@@ -185,33 +204,73 @@ impl Probe<'_> {
         }
     }
 
-    /// The CPU is shared by all agents together; of v1 the file by which a process joins that share.
-    fn cpu(&mut self, unified: Option<usize>, handed_out: &BTreeSet<String>) -> Option<OwnedFd> {
+    /// The CPU is shared by classes of agents: of v1 the files by which a process joins a share; of v2 the folder of critical runs,
+    /// which stands beside that of all others and has the weight of an ordinary group.
+    fn cpu(
+        &mut self,
+        unified: Option<usize>,
+        handed_out: &BTreeSet<String>,
+    ) -> (Option<SharedCpu>, Option<PathBuf>) {
         let result = if let (Some(index), true) = (unified, handed_out.contains("cpu")) {
             let folder = self.folders.get(index).cloned().unwrap_or_default();
-            write(&folder.join("cpu.weight"), WEIGHT_V2)
-                .map(|()| None)
+            let critical = folder.with_file_name(format!("{}-critical", self.name));
+            let weighed = write(&folder.join("cpu.weight"), WEIGHT_V2);
+            let made = weighed.and_then(|()| make(&critical));
+            enable(&critical);
+            made.map(|()| (None, Some(critical)))
                 .map_err(|e| format!("cannot write below {}: {e}", folder.display()))
         } else {
-            self.v1_shares().map(Some)
+            self.v1_shares().map(|shared| (Some(shared), None))
         };
         result.unwrap_or_else(|reason| {
             let effect = "agents compete for the CPU like everybody else";
             self.cannot("a small share of the CPU", &reason, effect);
-            None
+            (None, None)
         })
     }
 
-    fn v1_shares(&mut self) -> Result<OwnedFd, String> {
-        let folder = self.make_v1("cpu")?;
-        let open = || -> io::Result<OwnedFd> {
-            write(&folder.join("cpu.shares"), SHARES_V1)?;
+    fn v1_shares(&mut self) -> Result<SharedCpu, String> {
+        let background = self.make_v1("cpu")?;
+        let critical = background.with_file_name(format!("{}-critical", self.name));
+        let open = |folder: &Path, shares: &str| -> io::Result<OwnedFd> {
+            make(folder)?;
+            write(&folder.join("cpu.shares"), shares)?;
             let tasks = File::options().write(true).open(folder.join("tasks"))?;
             Ok(tasks.into())
         };
-        let opened = open().map_err(|e| format!("cannot write below {}: {e}", folder.display()));
-        self.shared.push(folder);
+        let opened = open(&background, SHARES_V1).and_then(|background_tasks| {
+            Ok(SharedCpu {
+                background: background_tasks,
+                critical: open(&critical, CRITICAL_SHARES_V1)?,
+            })
+        });
+        let opened =
+            opened.map_err(|e| format!("cannot write below {}: {e}", background.display()));
+        self.shared.extend([background, critical]);
         opened
+    }
+
+    /// Whether a network can be cut for one cage: programs attach to folders of the v2 tree, with or without controllers.
+    fn network(&mut self, unified: Option<usize>) -> bool {
+        let folder = unified.and_then(|index| self.folders.get(index));
+        let tried = match folder {
+            Some(folder) => File::open(folder)
+                .and_then(|open| bpf::cut(open.as_fd()))
+                .map_err(|e| format!("no program attaches to {}: {e}", folder.display())),
+            None => Err("there is no v2 cgroup tree".to_owned()),
+        };
+        match tried {
+            Ok(_attached) => true,
+            Err(reason) => {
+                self.cannot.push(CannotEnforce {
+                    limit: "the cut of an agent's network",
+                    reason: format!(
+                        "{reason}; agents have the network in standby too, and may bind to a mobile one; start the node as root, with a cgroup2 file system mounted"
+                    ),
+                });
+                false
+            }
+        }
     }
 
     fn kill(&mut self, unified: Option<usize>) -> (Option<usize>, Box<dyn TreeKill>) {

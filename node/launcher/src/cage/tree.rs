@@ -1,4 +1,4 @@
-//! Killing everything a run has started, and knowing that nobody of it lives: three ways behind one trait.
+//! Killing or stopping everything a run has started, and knowing that nobody of it lives: three ways behind one trait.
 
 use std::fmt::Debug;
 use std::fs::{self, File};
@@ -28,6 +28,8 @@ pub struct Tree<'a> {
 pub(crate) trait TreeKill: Debug {
     /// Kills what lives of the tree now. What escapes by forking is met by the next call: call it again until [`Self::is_empty`].
     fn kill(&self, tree: Tree<'_>) -> io::Result<()>;
+    /// Stops everybody of the tree where he is, or lets them go on. Idempotent.
+    fn freeze(&self, tree: Tree<'_>, frozen: bool) -> io::Result<()>;
     /// Nobody of the tree lives. A process that has ended and was not waited for does not live.
     fn is_empty(&self, tree: Tree<'_>) -> io::Result<bool>;
     /// A descriptor that becomes ready (`PRI`) when the answer of [`Self::is_empty`] may have changed, where there is one.
@@ -50,6 +52,13 @@ impl TreeKill for Unified {
             }
             other => other,
         }
+    }
+
+    fn freeze(&self, tree: Tree<'_>, frozen: bool) -> io::Result<()> {
+        write(
+            &tree.folder.join("cgroup.freeze"),
+            if frozen { "1" } else { "0" },
+        )
     }
 
     fn is_empty(&self, tree: Tree<'_>) -> io::Result<bool> {
@@ -88,6 +97,11 @@ impl TreeKill for Freezer {
         killed
     }
 
+    fn freeze(&self, tree: Tree<'_>, frozen: bool) -> io::Result<()> {
+        let state = if frozen { "FROZEN" } else { "THAWED" };
+        write(&tree.folder.join("freezer.state"), state)
+    }
+
     fn is_empty(&self, tree: Tree<'_>) -> io::Result<bool> {
         Ok(processes(tree.folder)?.into_iter().all(family::has_ended))
     }
@@ -120,6 +134,15 @@ impl TreeKill for Family {
             }
         }
         members.into_iter().for_each(kill_one);
+        Ok(())
+    }
+
+    fn freeze(&self, tree: Tree<'_>, frozen: bool) -> io::Result<()> {
+        let signal = if frozen { Signal::STOP } else { Signal::CONT };
+        for pid in family::members(tree)? {
+            // One that ended meanwhile needs no stopping.
+            kill_process(pid, signal).ok();
+        }
         Ok(())
     }
 

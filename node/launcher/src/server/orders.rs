@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 
 use super::{Launcher, RUNS, Ready};
 use crate::VERSION;
-use crate::cage::{Cage, Cages};
+use crate::cage::{Cage, CageError, Cages};
 use crate::clock;
 use crate::launch::{self, Origin, chain};
 use crate::run::Run;
@@ -36,10 +36,43 @@ impl Launcher {
                     .into_iter()
                     .for_each(|run| run.kill(now));
             }
+            Request::Freeze { run, frozen } => {
+                self.change(run, "freeze", |cages, run| run.freeze(cages, frozen));
+            }
+            Request::Memory { run, cap } => {
+                self.change(run, "change the memory cap of", |cages, run| {
+                    run.cage_mut()
+                        .map_or(Ok(()), |cage| cages.set_memory(cage, cap))
+                });
+            }
+            Request::Network { run, allowed } => {
+                self.change(run, "change the network of", |cages, run| {
+                    run.cage_mut()
+                        .map_or(Ok(()), |cage| cages.set_network(cage, allowed))
+                });
+            }
             Request::Usage { run } => self.tell_usage(run),
             Request::Forget { run } => self.forget(run),
             Request::Quit {} if self.runs.is_empty() => self.ending = true,
             Request::Quit {} => self.refuse(format!("{} runs are held", self.runs.len())),
+        }
+    }
+
+    /// Changes what holds a run that has not ended; a failure is told in words.
+    fn change(
+        &mut self,
+        id: u64,
+        what: &str,
+        change: impl FnOnce(&Cages, &mut Run) -> Result<(), CageError>,
+    ) {
+        let (Some(ready), Some(run)) = (&self.cages, self.runs.get_mut(&id)) else {
+            return;
+        };
+        if run.has_ended() {
+            return;
+        }
+        if let Err(error) = change(&ready.cages, run) {
+            self.refuse(format!("cannot {what} run {id}: {}", chain(&error)));
         }
     }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     AccessStatus, AppId, Bytes, CallId, CancelReason, Details, DropReason, EntryPoint, FinishedRun,
     HostKind, Key, Observation, Push, Receipt, Record, RegistrationId, Resource, RunId, Running,
-    Source, TaskName, Trigger,
+    Source, TaskName, Trigger, TriggerKind,
 };
 
 /// A request of the machine to its host.
@@ -194,6 +194,30 @@ pub struct Launch {
     pub cellular: bool,
     /// Quotas do not count for it, and its CPU weight is raised (RES-16).
     pub critical: bool,
+}
+
+/// How the processor and the disks are to treat a run, beside what people do on the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Only where nobody else wants them (RES-21).
+    Background,
+    /// Long work while nobody is there (INT-15).
+    Intensive,
+    /// As an ordinary program (RES-16).
+    Critical,
+}
+
+impl Launch {
+    /// Its class.
+    pub fn class(&self) -> Class {
+        if self.critical {
+            Class::Critical
+        } else if self.trigger.kind() == TriggerKind::ResourceIntensive {
+            Class::Intensive
+        } else {
+            Class::Background
+        }
+    }
 }
 
 /// The answer to a call.

@@ -149,7 +149,7 @@ fn a_debugger_that_left_over_a_restart_holds_nothing() {
 #[test]
 fn debug_sessions_are_bounded() {
     let mut bench = capped();
-    for number in 0..crate::bounds::DEBUGGED {
+    for number in 0..bounds::DEBUGGED {
         debugger(&mut bench, &format!("t{number}"), true);
     }
     bench.register(request("t", Trigger::Push));

@@ -246,3 +246,18 @@ fn what_is_counted_is_counted_again_after_a_restart() {
         "{found:?}"
     );
 }
+
+#[test]
+fn bytes_are_counted_anew_when_power_turns_and_only_then() {
+    let mut bench = rationed(true);
+    let power = |on| Reading::ExternalPower(Level::Known(on));
+    bench.read(&[power(false)]);
+    fire(&mut bench);
+    bench.read(&[power(false), Reading::Battery(Level::Unknown)]);
+    assert_eq!(meters(&bench.effects), [], "nothing turned");
+    bench.read(&[power(true)]);
+    assert_eq!(meters(&bench.effects), [(Resource::Network, None)]);
+    bench.read(&[power(false)]);
+    let bytes = Some(469_000);
+    assert_eq!(meters(&bench.effects), [(Resource::Network, bytes)]);
+}

@@ -228,3 +228,18 @@ fn audio_agent_cap_follows_the_level() {
         );
     }
 }
+
+#[test]
+fn a_run_that_is_being_killed_is_told_nothing_of_standby() {
+    let standby = |on| Reading::Standby(Level::Known(on));
+    let mut bench = Bench::full();
+    bench.register(request("t", Trigger::Push));
+    bench.read(&[standby(false)]);
+    bench.push("p1");
+    bench.start(1);
+    bench.go(30 * SECOND);
+    assert_eq!(bench.only_run().state, RunState::Killing);
+    bench.read(&[standby(true)]);
+    let told = |effect: &Effect| matches!(effect, Effect::Network { .. });
+    assert!(!bench.effects.iter().any(told), "{:?}", bench.effects);
+}

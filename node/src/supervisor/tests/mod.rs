@@ -2,6 +2,7 @@
 //! own tests do.
 
 mod adoption;
+mod holding;
 mod orders;
 mod stage;
 mod talk;

@@ -307,9 +307,20 @@ impl Stage {
     pub(super) async fn send(&self, order: RunOrder) {
         let channel = match &order {
             RunOrder::Launch(_) => &self.launches,
-            RunOrder::AskToCancel { .. } | RunOrder::Kill { .. } => &self.stops,
+            RunOrder::AskToCancel { .. } | RunOrder::Kill { .. } | RunOrder::Hold { .. } => {
+                &self.stops
+            }
         };
         channel.send(order).await.unwrap();
+    }
+
+    /// Its whole cage stands still.
+    pub(super) fn is_frozen(&self, run: RunId) -> bool {
+        let cgroup = self.setup.board.read().processes[&run].cgroup.clone();
+        let events = std::fs::read_to_string(format!("{cgroup}/cgroup.events"));
+        let state = std::fs::read_to_string(format!("{cgroup}/freezer.state"));
+        events.is_ok_and(|events| events.contains("frozen 1"))
+            || state.is_ok_and(|state| state.trim() == "FROZEN")
     }
 
     pub(super) fn launcher(&self) -> Pid {

@@ -250,6 +250,18 @@ fn is_tunnel(sysfs: &Path, device: &str) -> bool {
     folder.join("tun_flags").exists() || uevent.lines().any(|line| line == "DEVTYPE=wireguard")
 }
 
+/// The names of the devices of mobile networks, in their order.
+pub(in crate::watch) fn mobile(sysfs: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(sysfs).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let mut mobile: Vec<String> = names
+        .take(LINKS)
+        .filter(|name| kind(sysfs, name) == Network::Cellular)
+        .collect();
+    mobile.sort();
+    mobile
+}
+
 /// What a device is, as sysfs has it.
 fn kind(sysfs: &Path, device: &str) -> Network {
     let folder = sysfs.join(device);

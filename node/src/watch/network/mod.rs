@@ -3,7 +3,7 @@
 mod kernel;
 mod manager;
 
-pub(super) use kernel::SYSFS;
+pub(super) use kernel::{SYSFS, mobile};
 
 use super::bus::follow;
 use super::{Post, WatchError};

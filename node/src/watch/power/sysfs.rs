@@ -12,7 +12,7 @@ use netlink_sys::protocols::NETLINK_KOBJECT_UEVENT;
 use super::{battery_report, external_report};
 use crate::durable_file;
 use crate::watch::bell::FolderBell;
-use crate::watch::netlink::NetlinkBell;
+use crate::watch::netlink::{KERNEL, NetlinkBell};
 use crate::watch::{GAP, Post, Report, Reporter, SUPERSEDED, WatchError};
 
 /// Most supplies that are read; a laptop has up to five.
@@ -20,9 +20,6 @@ const SUPPLIES: usize = 64;
 
 /// Bytes of one attribute: a page, as sysfs has it.
 const ATTRIBUTE: u64 = 4_096;
-
-/// The kernel's group of the uevent socket; the other is udev's.
-const KERNEL: u32 = 1;
 
 /// How often a folder is looked at that nothing tells of.
 const POLL: Duration = Duration::from_mins(2);
