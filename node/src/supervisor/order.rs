@@ -12,6 +12,7 @@ use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use serde::{Deserialize, Serialize};
 
 use super::AgentProgram;
+use super::nodes::nodes;
 
 /// Processes and threads of an agent at one time. An agent is a small program: a shell script needs four, a runtime with a thread for
 /// each processor a few dozen.
@@ -121,8 +122,7 @@ fn sandbox(launch: &Launch, declared: Sandbox, folder: &str) -> Sandbox {
         Trigger::DeviceUse | Trigger::DeviceServicing
     );
     if let (true, Some(Details::Device { device, .. })) = (for_device, &launch.details) {
-        // One that is named otherwise has no node, and is reached by what the agent is told of it.
-        sandbox.devices.push(device.to_string());
+        sandbox.devices = nodes(device.as_str());
     }
     sandbox
 }
