@@ -75,6 +75,7 @@ fn launch(client: &Client, run: u64) -> Result<f64> {
         memory: Some(MEMORY),
         pids: PIDS,
         open_files: 256,
+        sandbox: None,
         payload: false,
         note: String::new(),
     }));

@@ -73,6 +73,10 @@ struct Agent {
     memory: Option<&'static str>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     environment: BTreeMap<&'static str, String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reads: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    writes: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -103,6 +107,8 @@ pub fn photos(
     let mut agent = agent("photo-sync", programs.command("photo-sync")?);
     agent.types = &["push-notification", "timer"];
     agent.environment = environment;
+    agent.reads = vec![text(from)?];
+    agent.writes = to.map(text).transpose()?.into_iter().collect();
     let mut manifest = app("photos", "sync", agent);
     manifest.register.push(Register {
         name: "sync-half-hourly",
@@ -160,6 +166,8 @@ fn agent(entry_point: &'static str, command: Vec<String>) -> Agent {
         command,
         memory: None,
         environment: BTreeMap::new(),
+        reads: Vec::new(),
+        writes: Vec::new(),
     }
 }
 
@@ -209,6 +217,8 @@ mod tests {
             types = ["push-notification", "timer"]
             command = ["/usr/bin/lull", "__agent", "photo-sync"]
             environment = { PHOTOS_FROM = "/data/a \"quoted\" folder", PHOTOS_TO = "/data/copies" }
+            reads = ["/data/a \"quoted\" folder"]
+            writes = ["/data/copies"]
             [[register]]
             name = "sync"
             entry_point = "photo-sync"

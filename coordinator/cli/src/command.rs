@@ -63,8 +63,8 @@ pub(crate) enum Verb {
     Push(Push),
     /// List the devices of the fleet.
     Devices,
-    /// List the apps of this machine's node.
-    Apps,
+    /// List the apps of this machine's node, or check manifests before they are installed.
+    Apps(Apps),
     /// List the tasks of this machine's node.
     Tasks(OfApp),
     /// List the runs of this machine's node, those under way first.
@@ -167,6 +167,25 @@ impl Push {
     pub(crate) fn labels(&self) -> BTreeMap<String, String> {
         self.label.iter().cloned().collect()
     }
+}
+
+/// `lull apps`
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Apps {
+    /// What to do instead of listing them.
+    #[command(subcommand)]
+    pub(crate) verb: Option<AppsVerb>,
+}
+
+/// What can be done with apps.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum AppsVerb {
+    /// Tell what the agents of a manifest may do and what not; exit 1 if it declares what no agent may have.
+    Check {
+        /// The manifests; no node is asked.
+        #[arg(value_name = "MANIFEST", required = true)]
+        files: Vec<PathBuf>,
+    },
 }
 
 /// A verb about one app or all.
@@ -417,6 +436,7 @@ mod tests {
             "lull replay",
             "lull replay one --task mail",
             "lull what-if one",
+            "lull apps check",
             "lull what-if --policy new.toml",
         ] {
             assert!(parse(line).is_err(), "{line}");
@@ -428,6 +448,8 @@ mod tests {
             "lull why photos/sync --json",
             "lull __agent photo-sync",
             "lull simulate one.toml two.toml --table --until 36h",
+            "lull apps",
+            "lull apps check photos.toml inbox.toml --json",
             "lull recording",
             "lull replay one two --table --until 36h --task mail/sync",
             "lull what-if --policy new.toml one two --json",

@@ -2,6 +2,7 @@
 
 mod apps;
 mod certificate;
+mod check;
 mod choose;
 mod devices;
 mod enroll;
@@ -25,7 +26,7 @@ pub(crate) use why::{ask as ask_why, words as why_words};
 
 use std::future::Future;
 
-use crate::command::{Cli, Verb};
+use crate::command::{Apps, AppsVerb, Cli, Verb};
 use crate::failure::Failure;
 use crate::hidden;
 use crate::output::Output;
@@ -37,7 +38,10 @@ pub(crate) fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
         Verb::Up(up) => crate::up::run(&global, &up, output),
         Verb::Push(push) => block(push::run(&global, push, output)),
         Verb::Devices => block(devices::run(&global, output)),
-        Verb::Apps => block(apps::run(&global, output)),
+        Verb::Apps(Apps { verb: None }) => block(apps::run(&global, output)),
+        Verb::Apps(Apps {
+            verb: Some(AppsVerb::Check { files }),
+        }) => check::run(&files, output),
         Verb::Tasks(of) => block(tasks::run(&global, of, output)),
         Verb::Runs(runs) => block(runs::run(&global, runs, output)),
         Verb::Why(why) => block(why::run(&global, why, output)),

@@ -4,12 +4,13 @@ use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::OFlags;
+use rustix::fs::{Gid, OFlags, Uid};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::Pid;
 
 use crate::cage::{Cage, CageError, Cages, Limits, start_time};
+use crate::sandbox::{SandboxError, Sandboxes};
 use crate::sys::{self, Failure, Identity, Places, Plan, Step};
 use crate::wire::{Launch, NOTE, Process};
 
@@ -19,6 +20,7 @@ pub(crate) struct Ground {
     /// `/dev/null`.
     pub(crate) null: OwnedFd,
     pub(crate) places: Places,
+    pub(crate) sandboxes: Sandboxes,
     /// This process can become other users.
     pub(crate) root: bool,
 }
@@ -52,6 +54,8 @@ pub(crate) enum LaunchError {
     Payload,
     #[error("the agent's cage")]
     Cage(#[from] CageError),
+    #[error("the agent's sandbox")]
+    Sandbox(#[from] SandboxError),
     #[error("cannot have a {what}")]
     Descriptor {
         what: &'static str,
@@ -138,6 +142,7 @@ fn start_in(
 ) -> Result<Ends, LaunchError> {
     let words = Words::of(order)?;
     let doors = cages.doors(cage)?;
+    let walls = ground.sandboxes.prepare(order)?;
     let (socket, its_socket) = socketpair(
         AddressFamily::UNIX,
         SocketType::STREAM,
@@ -146,6 +151,11 @@ fn start_in(
     )
     .map_err(no("socket for the agent"))?;
     let (output, its_output) = pipe_with(PipeFlags::CLOEXEC).map_err(no("pipe for its output"))?;
+    if ground.root {
+        // By its name, /dev/stderr, a descriptor is opened anew, which asks whose the pipe is.
+        let (uid, gid) = (Uid::from_raw(order.uid), Gid::from_raw(order.gid));
+        rustix::fs::fchown(&its_output, Some(uid), Some(gid)).map_err(no("pipe of its own"))?;
+    }
     let (report, its_report) = pipe_with(PipeFlags::CLOEXEC).map_err(no("pipe for its start"))?;
     for end in [&socket, &output, &report] {
         rustix::fs::fcntl_setfl(end, OFlags::NONBLOCK)
@@ -172,6 +182,7 @@ fn start_in(
         report: its_report.as_fd(),
         born_in: doors.born_in.as_ref().map(AsFd::as_fd),
         enter: &enter,
+        walls: &walls,
     };
     let main = sys::start(&plan, &ground.places).map_err(LaunchError::Clone)?;
     Ok((main, socket, output, report))
@@ -235,6 +246,8 @@ pub(crate) fn describe(failure: &Failure, order: &Origin) -> String {
         Some(Step::Signals) => format!("cannot reset the agent's signals: {error}"),
         Some(Step::Limits) => format!("cannot set the agent's limits: {error}"),
         Some(Step::NoNewPrivileges) => format!("cannot give up new privileges: {error}"),
+        Some(Step::Files) => format!("cannot confine the agent to its files: {error}"),
+        Some(Step::Calls) => format!("cannot confine the agent to its system calls: {error}"),
         Some(Step::Session) => format!("cannot give the agent a session of its own: {error}"),
         None => format!("the process failed before it began: {error}"),
     }

@@ -8,7 +8,8 @@
 //!
 //! - [`run`] is the process: a poll loop over its socket, its children's pipes, and the cages' own notices.
 //! - [`spawn`] starts one where none answers, [`Client`] speaks to it.
-//! - [`cage`] holds what confines a run: cgroup v1 and v2, chosen per feature.
+//! - [`cage`] holds how much a run may use: cgroup v1 and v2, chosen per feature.
+//! - [`sandbox`] holds what an agent may do at all: seccomp and Landlock.
 //! - `sys` is the only module with `unsafe` code in the node: clone, the child until `execve`, and signals.
 //!
 //! Deliberately absent: the rules of runs (in `lull-policy`), the agents' line protocol (in the daemon), threads, a
@@ -21,6 +22,7 @@ mod clock;
 mod launch;
 mod output;
 mod run;
+pub mod sandbox;
 mod server;
 mod socket;
 mod spawn;

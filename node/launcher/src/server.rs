@@ -21,6 +21,7 @@ use connection::Daemon;
 use crate::cage::{Cages, Hierarchies};
 use crate::launch::Ground;
 use crate::run::{Run, Source};
+use crate::sandbox::Sandboxes;
 use crate::socket::Channel;
 use crate::spawn::{Listening, listen};
 use crate::sys::{self, Places};
@@ -83,6 +84,7 @@ pub fn run(path: &Path) -> Result<(), RunError> {
     }
     settle(&null)?;
     let signals = sys::take_signals().map_err(cannot("take signals"))?;
+    let (sandboxes, cannot_confine) = Sandboxes::begin();
     let mut launcher = Launcher {
         path: path.to_path_buf(),
         listening,
@@ -90,8 +92,10 @@ pub fn run(path: &Path) -> Result<(), RunError> {
         ground: Ground {
             null,
             places,
+            sandboxes,
             root: geteuid().is_root(),
         },
+        cannot_confine: cannot_confine.iter().map(ToString::to_string).collect(),
         hierarchies: Hierarchies::read(),
         cages: None,
         daemon: None,
@@ -140,6 +144,8 @@ struct Launcher {
     listening: Listening,
     signals: OwnedFd,
     ground: Ground,
+    /// What of the agents' sandboxes this kernel does not enforce.
+    cannot_confine: Vec<String>,
     /// As they were found at the start, before this process moved.
     hierarchies: Hierarchies,
     /// Their name, what they are, and what cannot be enforced; absent before the first daemon's hello.

@@ -16,6 +16,8 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Resource, Rlimit};
 
+use crate::sandbox::Walls;
+
 /// Where the agent finds its socket.
 pub(crate) const SOCKET: RawFd = 3;
 /// Where the agent finds its payload.
@@ -74,6 +76,7 @@ pub(crate) struct Plan<'a> {
     pub(crate) born_in: Option<BorrowedFd<'a>>,
     /// Files of v1 cages that take "0" for the process that writes it.
     pub(crate) enter: &'a [BorrowedFd<'a>],
+    pub(crate) walls: &'a Walls<'a>,
 }
 
 /// A Unix user with its groups.
@@ -97,6 +100,8 @@ pub(crate) enum Step {
     NoNewPrivileges,
     Folder,
     Exec,
+    Files,
+    Calls,
 }
 
 /// What the child reports of a failure.
@@ -127,6 +132,8 @@ impl Failure {
             Step::NoNewPrivileges,
             Step::Folder,
             Step::Exec,
+            Step::Files,
+            Step::Calls,
         ];
         let number = u32::from_ne_bytes(word(0));
         Self {
@@ -224,18 +231,21 @@ fn become_agent(
 ) -> (Step, io::Error) {
     let prepared = enter_cage(plan, born)
         .map_err(|e| (Step::Cage, e))
+        .and_then(|()| {
+            rustix::thread::set_no_new_privs(true).map_err(|e| (Step::NoNewPrivileges, e.into()))
+        })
+        // Its ruleset is a descriptor, so this comes before all but the agent's own are closed.
+        .and_then(|()| plan.walls.close_files().map_err(|e| (Step::Files, e)))
         .and_then(|()| place_descriptors(plan, places).map_err(|e| (Step::Descriptors, e)))
         .and_then(|()| clear_signals().map_err(|e| (Step::Signals, e)))
         .and_then(|()| limit(plan).map_err(|e| (Step::Limits, e)))
         .and_then(|()| become_user(plan).map_err(|e| (Step::Identity, e)))
-        .and_then(|()| {
-            rustix::thread::set_no_new_privs(true).map_err(|e| (Step::NoNewPrivileges, e.into()))
-        })
         .and_then(|()| match rustix::process::setsid() {
             Ok(_session) => Ok(()),
             Err(e) => Err((Step::Session, e.into())),
         })
-        .and_then(|()| rustix::process::chdir(plan.folder).map_err(|e| (Step::Folder, e.into())));
+        .and_then(|()| rustix::process::chdir(plan.folder).map_err(|e| (Step::Folder, e.into())))
+        .and_then(|()| plan.walls.close_calls().map_err(|e| (Step::Calls, e)));
     if let Err(failure) = prepared {
         return failure;
     }
@@ -296,12 +306,24 @@ fn clear_signals() -> io::Result<()> {
 }
 
 fn limit(plan: &Plan<'_>) -> io::Result<()> {
-    let limit = Rlimit {
-        current: Some(plan.open_files),
-        maximum: Some(plan.open_files),
-    };
-    rustix::process::setrlimit(Resource::Nofile, limit)?;
-    set_class(plan.class)
+    // Before its bounds: these hold for the launcher too, where it lacks the capability.
+    set_class(plan.class)?;
+    let bounds = [
+        (Resource::Nofile, plan.open_files),
+        // No memory image with secrets in it, nothing before other programs, no messages that outlive the run.
+        (Resource::Core, 0),
+        (Resource::Nice, 0),
+        (Resource::Rtprio, 0),
+        (Resource::Msgqueue, 0),
+    ];
+    for (resource, bound) in bounds {
+        let limit = Rlimit {
+            current: Some(bound),
+            maximum: Some(bound),
+        };
+        rustix::process::setrlimit(resource, limit)?;
+    }
+    Ok(())
 }
 
 fn become_user(plan: &Plan<'_>) -> io::Result<()> {

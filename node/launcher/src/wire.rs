@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::sandbox::Sandbox;
+
 /// The version spoken by this build.
 pub const PROTOCOL: u32 = 1;
 
@@ -109,6 +111,9 @@ pub struct Launch {
     pub pids: u32,
     /// Most open descriptors of each process.
     pub open_files: u64,
+    /// What it may do; absent = an order of a daemon that knows no sandboxes: the Internet, and its working folder.
+    #[serde(default)]
+    pub sandbox: Option<Sandbox>,
     /// How the processor and the disks treat it.
     #[serde(default)]
     pub class: Class,

@@ -237,6 +237,7 @@ pub(crate) fn shell(run: u64, script: &str) -> Launch {
         memory: None,
         pids: 64,
         open_files: 256,
+        sandbox: None,
         class: Class::Background,
         offline: false,
         closed: Vec::new(),

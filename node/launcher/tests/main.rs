@@ -16,4 +16,6 @@ mod hierarchies;
 #[cfg(test)]
 mod holding;
 #[cfg(test)]
+mod sandbox;
+#[cfg(test)]
 mod unprivileged;

@@ -41,6 +41,7 @@ fn what_cannot_be_enforced_is_said_and_agents_run() {
         "a small share of the CPU",
         "the kill of everything an agent has started",
         "a user of its own for each app",
+        "the distance to displays and sessions",
     ] {
         assert!(said.contains(limit), "{limit:?} is not in\n{said}");
     }

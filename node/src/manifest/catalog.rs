@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use super::owner::{Owner, OwnerError, Rights, Users};
 use super::state_folder::{self, FolderError};
 use super::uids::{UidBook, UidError};
-use super::{Manifest, bounds, folder, read};
+use super::{Manifest, allowed, bounds, folder, read};
 use crate::config::NodeConfig;
 use crate::durable_file;
 use crate::error_chain::chain;
@@ -381,6 +381,7 @@ impl AgentCatalog for Catalog {
             gid: found.owner.gid,
             groups: found.owner.groups.clone(),
             user_name: found.owner.name.clone(),
+            sandbox: allowed::sandbox(&found.manifest.app(), agent),
             state_dir,
         })
     }

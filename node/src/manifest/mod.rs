@@ -1,10 +1,13 @@
 //! App manifests: which agents are installed, what starts them, as whom they run.
 //!
 //! [`read`] turns one file into a [`Manifest`] that cannot be wrong inside; [`Catalog`] holds the set that is installed
-//! now, chooses the Unix user of each app and keeps its folder. Deliberately absent: what an app may do (the machine's
-//! decision), how a program is started (the launcher).
+//! now, chooses the Unix user of each app and keeps its folder; [`allowed`] is the table of what capabilities open at run time, and
+//! [`certify`] tells it of one manifest. Deliberately absent: what an app may register (the machine's decision), how a program is
+//! started and confined (the launcher).
 
+pub mod allowed;
 mod catalog;
+mod certify;
 mod folder;
 mod follow;
 mod owner;
@@ -21,6 +24,7 @@ use lull_policy::{
 };
 
 pub use catalog::{Catalog, CatalogError};
+pub use certify::{AgentCertificate, Certificate, Finding, NEVER, certify, certify_file};
 pub use follow::follow;
 pub use owner::{Owner, Rights};
 pub use read::read;
@@ -39,6 +43,8 @@ pub mod bounds {
     pub const COMMAND_WORDS: usize = 64;
     /// Bytes of one word of a command: a path at its longest (`PATH_MAX`).
     pub const WORD: usize = 4_096;
+    /// Paths that an agent declares to read, and as many to write.
+    pub const PATHS: usize = 16;
     /// Bytes of all words of a command.
     pub const COMMAND: usize = 32 << 10;
     /// Variables of one agent.
@@ -83,6 +89,10 @@ pub struct Agent {
     pub args: Vec<String>,
     /// What is added to its environment.
     pub environment: BTreeMap<String, String>,
+    /// Files and folders that it may read beside the system's and its own.
+    pub reads: Vec<String>,
+    /// Files and folders that it may change beside its own.
+    pub writes: Vec<String>,
 }
 
 impl Manifest {

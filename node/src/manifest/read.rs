@@ -4,16 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use lull_document::{DocumentError, Origin, Refused, Section};
+use lull_launcher::sandbox::{refuse_read, refuse_write};
 use lull_policy::{
     AgentDeclaration, AppId, Bytes, Capability, EntryPoint, Policy, Span, TaskType,
     usual_capabilities,
 };
 
-use super::{Agent, Manifest, bounds, register};
+use super::{Agent, Manifest, allowed, bounds, register};
 
 const KEYS: [&str; 6] = ["id", "version", "user", "capabilities", "agent", "register"];
 
-const AGENT_KEYS: [&str; 8] = [
+const AGENT_KEYS: [&str; 10] = [
     "entry_point",
     "types",
     "command",
@@ -22,10 +23,12 @@ const AGENT_KEYS: [&str; 8] = [
     "environment",
     "multiple_instances",
     "resource_group",
+    "reads",
+    "writes",
 ];
 
 /// Task types by their names in a manifest.
-const TYPES: [(&str, TaskType); 11] = [
+pub(super) const TYPES: [(&str, TaskType); 11] = [
     ("general", TaskType::General),
     ("system-event", TaskType::SystemEvent),
     ("timer", TaskType::Timer),
@@ -40,7 +43,7 @@ const TYPES: [(&str, TaskType); 11] = [
 ];
 
 /// Capabilities by their names in a manifest.
-const CAPABILITIES: [(&str, Capability); 7] = [
+pub(super) const CAPABILITIES: [(&str, Capability); 7] = [
     ("internet", Capability::Internet),
     ("device", Capability::Device),
     ("media", Capability::Media),
@@ -122,7 +125,21 @@ fn user(root: &Section<'_>) -> Result<Option<String>, DocumentError> {
 }
 
 fn capabilities(root: &Section<'_>) -> Result<BTreeSet<Capability>, DocumentError> {
-    let capabilities = root.words("capabilities", &CAPABILITIES)?;
+    // What is known and can never be had is told apart from what was misspelt (RUN-46, MAN-10).
+    let known = CAPABILITIES.map(|(word, _)| format!("{word:?}")).join(", ");
+    let capabilities = root.items(
+        "capabilities",
+        &format!("a list of {known}"),
+        &format!("one of {known}"),
+        |item| {
+            let asked = item.as_str().ok_or(Refused::Type)?;
+            if let Some(why) = allowed::unsupported(asked) {
+                let problem = format!("{asked:?} is not for agents: {why} (RUN-47); leave it out");
+                return Err(Refused::Because(problem));
+            }
+            lull_document::word(asked, &CAPABILITIES)
+        },
+    )?;
     Ok(capabilities.map_or_else(usual_capabilities, BTreeSet::from_iter))
 }
 
@@ -181,6 +198,8 @@ fn agent(section: &Section<'_>) -> Result<Agent, DocumentError> {
         program,
         args,
         environment: environment(section)?,
+        reads: paths(section, "reads", refuse_read)?,
+        writes: paths(section, "writes", refuse_write)?,
     })
 }
 
@@ -252,6 +271,31 @@ fn command(section: &Section<'_>) -> Result<(PathBuf, Vec<String>), DocumentErro
         .and_then(|path| file_of(&program, path))
         .map_err(|problem| section.error("command", format!("{problem}; no shell looks for it")))?;
     Ok((program, words.collect()))
+}
+
+/// Paths that are granted to an agent beside its own.
+fn paths(
+    section: &Section<'_>,
+    key: &'static str,
+    refuse: impl Fn(&str) -> Option<&'static str>,
+) -> Result<Vec<String>, DocumentError> {
+    let expected = "a list of absolute paths, such as [\"/srv/photos\"]";
+    let paths = section.items(key, expected, "a path in quotes", |path| {
+        let text = path.as_str().ok_or(Refused::Type)?;
+        let path = crate::config::path(text, bounds::WORD).map_err(Refused::Because)?;
+        let path = path.to_string_lossy().into_owned();
+        match refuse(&path) {
+            Some(why) => Err(Refused::Because(format!("{text:?} cannot be had: {why}"))),
+            None => Ok(path),
+        }
+    })?;
+    let paths = paths.unwrap_or_default();
+    if paths.len() > bounds::PATHS {
+        let (count, limit) = (paths.len(), bounds::PATHS);
+        let problem = format!("{count} paths, at most {limit} are accepted; name a folder above");
+        return Err(section.error(key, problem));
+    }
+    Ok(paths)
 }
 
 /// A path that can name a file.

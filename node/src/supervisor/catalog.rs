@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::path::PathBuf;
 
+use lull_launcher::sandbox::Sandbox;
 use lull_policy::{AppId, EntryPoint};
 
 /// Knows the program of every entry point of every installed app.
@@ -35,6 +36,8 @@ pub struct AgentProgram {
     pub groups: Vec<u32>,
     /// The user's name for `USER`; absent for a uid of the configured range.
     pub user_name: Option<String>,
+    /// What it may do; the app's own folder is added to it.
+    pub sandbox: Sandbox,
     /// The app's own folder, which exists and belongs to `uid`: `LULL_STATE`, `HOME` and the working folder.
     pub state_dir: PathBuf,
 }

@@ -17,6 +17,7 @@ mod conversation;
 mod delivery;
 mod desk;
 mod launcher;
+mod nodes;
 mod order;
 mod sabotage;
 mod seat;

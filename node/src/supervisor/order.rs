@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
 
+use lull_launcher::sandbox::Sandbox;
 use lull_launcher::wire;
-use lull_policy::{Class, Launch, Now, Push, Running, Trigger, TriggerKind};
+use lull_policy::{Class, Details, Launch, Now, Push, Running, Trigger, TriggerKind};
 use lull_proto::agent::{Invocation, LINE_LIMIT, PROTOCOL, PushDetails, ToAgent, environment};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use serde::{Deserialize, Serialize};
 
 use super::AgentProgram;
+use super::nodes::nodes;
 
 /// Processes and threads of an agent at one time. An agent is a small program: a shell script needs four, a runtime with a thread for
 /// each processor a few dozen.
@@ -93,10 +95,11 @@ pub(super) fn order(
         uid: program.uid,
         gid: program.gid,
         groups: program.groups,
-        folder,
+        folder: folder.clone(),
         memory: launch.memory.filter(|_| !limits_off).map(|cap| cap.0),
         pids: PIDS,
         open_files: OPEN_FILES,
+        sandbox: Some(sandbox(launch, program.sandbox, &folder)),
         class: class(launch),
         offline: !launch.network,
         closed: closed(launch),
@@ -108,6 +111,20 @@ pub(super) fn order(
         payload,
     };
     Ok((order, note))
+}
+
+/// What its manifest grants, the app's own folder, and the device that it was started for (TRGD-26, TRGD-34).
+fn sandbox(launch: &Launch, declared: Sandbox, folder: &str) -> Sandbox {
+    let mut sandbox = declared;
+    sandbox.writes.push(folder.to_owned());
+    let for_device = matches!(
+        launch.trigger,
+        Trigger::DeviceUse | Trigger::DeviceServicing
+    );
+    if let (true, Some(Details::Device { device, .. })) = (for_device, &launch.details) {
+        sandbox.devices = nodes(device.as_str());
+    }
+    sandbox
 }
 
 fn class(launch: &Launch) -> wire::Class {
@@ -207,6 +224,8 @@ fn environment(
     all.entry("PATH".to_owned())
         .or_insert_with(|| PATH.to_owned());
     all.insert("HOME".to_owned(), folder.to_owned());
+    // Nobody else's place for temporary files is open to it.
+    all.insert("TMPDIR".to_owned(), folder.to_owned());
     all.extend(
         program
             .user_name

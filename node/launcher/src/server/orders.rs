@@ -85,7 +85,9 @@ impl Launcher {
                 return self.lose_daemon();
             }
         };
-        let cannot_enforce = self.cages.as_ref().map(|c| c.cannot_enforce.clone());
+        let cages = self.cages.as_ref().map(|c| c.cannot_enforce.clone());
+        let mut cannot_enforce = cages.unwrap_or_default();
+        cannot_enforce.extend(self.cannot_confine.iter().cloned());
         if let Some(daemon) = &mut self.daemon {
             daemon.greeted = true;
         }
@@ -95,7 +97,7 @@ impl Launcher {
                 version: VERSION.to_owned(),
                 pid: std::process::id(),
                 held: u32::try_from(self.runs.len()).unwrap_or(u32::MAX),
-                cannot_enforce: cannot_enforce.unwrap_or_default(),
+                cannot_enforce,
                 cleared,
             },
             None,

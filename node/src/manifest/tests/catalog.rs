@@ -310,3 +310,32 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_a_manifest_declares_is_the_sandbox_of_its_agents() {
+    use lull_launcher::sandbox::{Grant, Sandbox};
+    let device = Device::new();
+    let reads = "reads = [\"/srv/in\"]\nwrites = [\"/srv/out\"]\n";
+    device.put("usual.toml", &format!("{}{reads}", small("usual")));
+    let bare = small("bare").replace("[[agent]]", "capabilities = []\n[[agent]]");
+    device.put("bare.toml", &bare);
+    assert_eq!(ids(&device.reload()), ["bare", "usual"]);
+    let sandbox = |id: &str| {
+        let entry_point = EntryPoint::new("a").unwrap();
+        device
+            .catalog
+            .agent(&app(id), &entry_point)
+            .unwrap()
+            .sandbox
+    };
+    let usual = Sandbox {
+        grants: [Grant::Internet].into(),
+        reads: vec!["/srv/in".to_owned()],
+        writes: vec!["/srv/out".to_owned()],
+        devices: Vec::new(),
+    };
+    assert_eq!(
+        (sandbox("usual"), sandbox("bare")),
+        (usual, Sandbox::default())
+    );
+}

@@ -65,6 +65,22 @@ const CHANGES: &[(&str, &str)] = &[
         "[[agent]]",
         "[[agent]]\nentry_point = \"sync\"\ntypes = [\"timer\"]\ncommand = [\"/bin/true\"]\n[[agent]]",
     ),
+    // capabilities
+    ("[[agent]]", "capabilities = [\"camera\"]\n[[agent]]"),
+    ("[[agent]]", "capabilities = [\"root\"]\n[[agent]]"),
+    ("[[agent]]", "capabilities = [\"internt\"]\n[[agent]]"),
+    ("[[agent]]", "capabilities = [7]\n[[agent]]"),
+    // paths
+    ("types =", "reads = \"/srv\"\ntypes ="),
+    ("types =", "reads = [\"srv\"]\ntypes ="),
+    ("types =", "reads = [\"/srv/../etc\"]\ntypes ="),
+    ("types =", "reads = [\"/\"]\ntypes ="),
+    ("types =", "reads = [\"/dev/video0\"]\ntypes ="),
+    ("types =", "reads = [\"/sys/class\"]\ntypes ="),
+    ("types =", "reads = [\"/run/user/1000\"]\ntypes ="),
+    ("types =", "writes = [\"/etc\"]\ntypes ="),
+    ("types =", "writes = [\"/usr/share/x\"]\ntypes ="),
+    ("types =", "writes = [\"/var/lib\"]\ntypes ="),
     // types
     ("types = [\"timer\", \"push-notification\"]", ""),
     ("types = [\"timer\", \"push-notification\"]", "types = []"),

@@ -190,3 +190,23 @@ async fn an_end_waits_for_an_engine_that_cannot_commit() {
     assert_eq!(stage.scribe.story(second), ["started", "Status(3)"]);
     assert_eq!(stage.scribe.story(third), ["started", "Signal(9)"]);
 }
+
+/// RUN-46, RUN-47, TRGD-26: default-deny, the app's own folder, and the device of the run.
+#[tokio::test]
+async fn an_agent_has_its_folder_and_the_device_it_was_started_for() {
+    let stage = Stage::new().await;
+    let script = "try() { if ( eval \"$1\" ) 2>/dev/null; then echo had; else echo refused; fi; }\n\
+         try ': >$LULL_STATE/lull-$$ && rm $LULL_STATE/lull-$$'; try ': >/var/tmp/lull-$$'; try ': </dev/ptmx'; echo $TMPDIR";
+    let run = stage.launch(1, script).await;
+    let output = stage.scribe.end(run).await.2;
+    assert_eq!(output, "had\nrefused\nrefused\n/tmp\n");
+    let mut launch = launch(2);
+    launch.trigger = Trigger::DeviceUse;
+    launch.details = Some(Details::Device {
+        device: Subject::new("/dev/ptmx").unwrap(),
+        present: true,
+    });
+    let run = stage.launch_with(launch, script).await;
+    let output = stage.scribe.end(run).await.2;
+    assert_eq!(output, "had\nrefused\nhad\n/tmp\n");
+}

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use lull_launcher::sandbox::Sandbox;
 use lull_policy::*;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -200,6 +201,7 @@ impl AgentCatalog for Scripts {
             gid: UID,
             groups: Vec::new(),
             user_name: Some("photos".into()),
+            sandbox: Sandbox::default(),
             state_dir: "/tmp".into(),
         })
     }
