@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
-use lull_launcher::wire::{Event, Launch, Request};
+use lull_launcher::wire::{Class, Event, Launch, Request};
 use lull_launcher::{Client, spawn};
 use lull_tests::measure::{Watch, median};
 
@@ -75,6 +75,9 @@ fn launch(client: &Client, run: u64) -> Result<f64> {
         memory: Some(MEMORY),
         pids: PIDS,
         open_files: 256,
+        class: Class::Background,
+        offline: false,
+        closed: Vec::new(),
         sandbox: None,
         payload: false,
         note: String::new(),

@@ -210,6 +210,7 @@ impl Turn<'_> {
         };
         let (app, task) = (registration.app.clone(), registration.name.clone());
         let observed = Task::of(registration);
+        self.turn_is_dropped(id);
         self.observe(Observation::Dropped {
             task: observed,
             reason,

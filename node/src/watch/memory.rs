@@ -14,9 +14,9 @@ use tokio::io::unix::AsyncFd;
 use tokio::io::{Interest, Ready};
 
 use super::bus::{At, Bus, Ear, Signals};
-use super::{Post, REFUSED, RETRY, WatchError};
+use super::{Post, REFUSED, WatchError};
 use crate::ports::EngineError;
-use crate::retry::random;
+use crate::retry::{Retry, random};
 
 /// Where the kernel shows it.
 pub(super) const MEMORY: &str = "/proc/pressure/memory";
@@ -28,8 +28,9 @@ const TRIGGER: &[u8] = b"full 200000 2000000\0";
 /// Between two news: what was ended has to show first.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// A bus that is not there is looked for now and then, no more.
-const RETRY_FLOOR: Duration = Duration::from_secs(30);
+/// A bus that is not there is looked for now and then: a device without one is not woken for it.
+const LOOK_FOR_A_BUS: Retry = Retry::new(Duration::from_mins(10), Duration::from_hours(1));
+const LEAST: Duration = Duration::from_mins(1);
 
 const SERVICE: &str = "org.freedesktop.LowMemoryMonitor";
 const PATH: &str = "/org/freedesktop/LowMemoryMonitor";
@@ -76,7 +77,7 @@ fn arm(file: &Path) -> io::Result<AsyncFd<OwnedFd>> {
 }
 
 async fn monitor(post: &Post) {
-    let mut retry = RETRY;
+    let mut retry = LOOK_FOR_A_BUS;
     loop {
         match follow_monitor(post).await {
             Ok(never) => match never {},
@@ -86,7 +87,7 @@ async fn monitor(post: &Post) {
                     error = crate::error_chain::chain(&error),
                     "no low-memory-monitor"
                 );
-                tokio::time::sleep(retry.next(random()).max(RETRY_FLOOR)).await;
+                tokio::time::sleep(retry.next(random()).max(LEAST)).await;
             }
         }
     }

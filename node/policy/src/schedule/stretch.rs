@@ -4,8 +4,8 @@
 use crate::limit::{battery_level, call, external_power, network_type, screen_locked};
 use crate::turn::Turn;
 use crate::{
-    Broken, Device, Key, Policy, Readings, RegistrationId, Run, RunId, Termination, TriggerKind,
-    WaitReason,
+    Broken, Device, Key, Policy, Readings, RegistrationId, Run, RunId, Termination, Trigger,
+    TriggerKind, WaitReason,
 };
 
 /// INT-02 to INT-06, each with what it reads now.
@@ -104,6 +104,21 @@ impl Turn<'_> {
         if run.kind == TriggerKind::ResourceIntensive && device.clock.stretch_lasts && idle && !ran
         {
             self.fire(run.registration);
+        }
+    }
+
+    /// AMB-28: an agent whose firing was dropped has had its turn in the stretch that lasts; a launch for test does not bring it
+    /// back.
+    pub(crate) fn turn_is_dropped(&mut self, id: RegistrationId) {
+        let device = &*self.device;
+        let registration = device.registrations.get(&id);
+        if registration.is_some_and(|r| r.trigger == Trigger::ResourceIntensive) {
+            let stretch = device.clock.stretch;
+            self.edit(id, |registration| {
+                if let Some(schedule) = &mut registration.schedule {
+                    schedule.stretch = Some(stretch);
+                }
+            });
         }
     }
 

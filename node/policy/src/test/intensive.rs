@@ -188,6 +188,35 @@ fn once_for_each_stretch() {
 }
 
 #[test]
+fn a_turn_that_policy_denied_does_not_come_back_after_a_launch_for_test() {
+    let mut bench = Bench::full();
+    bench.eligible();
+    bench.add("mail", INTENSIVE);
+    let run = bench.next_run();
+    bench.finish(run, End::Done);
+    let denied = |denied| Policy {
+        apps_in_background: if denied {
+            AppsInBackground::ForceDeny
+        } else {
+            AppsInBackground::UserInControl
+        },
+        ..Policy::default()
+    };
+    bench.read(&[Reading::ScreenLocked(known(false))]);
+    bench.policy(denied(true));
+    bench.read(&[Reading::ScreenLocked(known(true))]);
+    bench.go(HOUR);
+    bench.policy(denied(false));
+    let (app, kind, delay) = (app_id("mail"), INTENSIVE, Span::ZERO);
+    bench.ask(Request::LaunchForTest { app, kind, delay });
+    let run = bench.only_run().id.0;
+    bench.finish(run, End::Done);
+    bench.go(HOUR);
+    let starts = bench.starts("mail", "resource-intensive").len();
+    assert_eq!(starts, 2, "AMB-28: its turn was dropped");
+}
+
+#[test]
 fn one_that_lost_its_conditions_is_due_in_the_next_stretch() {
     let mut bench = Bench::full();
     bench.eligible();
