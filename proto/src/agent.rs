@@ -32,6 +32,14 @@ pub mod environment {
     pub const APP: &str = "LULL_APP";
     /// The registration's name.
     pub const TASK: &str = "LULL_TASK";
+    /// The device that arrived, left, or is the one to be used; absent where none did.
+    pub const DEVICE: &str = "LULL_DEVICE";
+    /// `arrived` or `left`, of that device.
+    pub const DEVICE_CHANGE: &str = "LULL_DEVICE_CHANGE";
+    /// The path whose files changed; absent where none did.
+    pub const PATH_CHANGED: &str = "LULL_PATH_CHANGED";
+    /// The signal of the bus that fired it; absent where none did.
+    pub const BUS_EVENT: &str = "LULL_BUS_EVENT";
     /// What fired it: `timer`, `system:internet-available`, `push`, `application`.
     pub const TRIGGER: &str = "LULL_TRIGGER";
     /// The push's id; absent where no push started it.
@@ -120,6 +128,9 @@ pub struct Invocation {
     pub entry_point: String,
     /// What fired it, as in [`environment::TRIGGER`].
     pub trigger: String,
+    /// What it is about, where its trigger says more than its name.
+    #[serde(default)]
+    pub occasion: Option<Occasion>,
     /// The push that started it.
     pub push: Option<PushDetails>,
     /// 1, or more after a run that the node itself lost.
@@ -128,6 +139,32 @@ pub struct Invocation {
     pub cancel_after_ms: Option<u64>,
     /// Milliseconds until it is killed; absent = no limit.
     pub kill_after_ms: Option<u64>,
+}
+
+/// What a firing is about (TRGC-04).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Occasion {
+    /// A device arrived or left (TRG-46), or is the one to be used.
+    Device {
+        /// Its name, `usb:046d:c52b:1-1.2`.
+        device: String,
+        /// It is there.
+        present: bool,
+    },
+    /// Something at a path changed (TRG-48).
+    Files {
+        /// The path.
+        path: String,
+    },
+    /// A signal of the bus (TRG-47).
+    Bus {
+        /// A service and its signal.
+        event: String,
+    },
+    /// An occasion of a newer node.
+    #[serde(other)]
+    Unknown,
 }
 
 /// A raw push as its agent sees it. The body is at most 5,000 bytes.

@@ -2,6 +2,7 @@
 //!
 //! Deliberately absent: the payload's bytes, see [`Agent::payload`](super::Agent::payload).
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use lull_proto::agent as wire;
@@ -21,6 +22,8 @@ pub struct Invocation {
     pub entry_point: String,
     /// What fired it.
     pub fired_by: FiredBy,
+    /// What it is about, where its trigger says more than its name.
+    pub occasion: Option<Occasion>,
     /// The push that started it; absent where none did.
     pub push: Option<Push>,
     /// 1, or more after a run that the node itself lost.
@@ -38,6 +41,39 @@ pub struct Push {
     pub id: String,
 }
 
+/// What a firing is about (TRGC-04).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Occasion {
+    /// A device arrived or left (TRG-46).
+    Device {
+        /// Its name: `usb:046d:c52b:1-1.2`.
+        device: String,
+        /// It is there.
+        present: bool,
+    },
+    /// Something at a path changed (TRG-48).
+    Files {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A signal of the bus (TRG-47).
+    Bus {
+        /// A service and its signal.
+        event: String,
+    },
+}
+
+impl Occasion {
+    fn parse(wire: wire::Occasion) -> Option<Self> {
+        match wire {
+            wire::Occasion::Device { device, present } => Some(Self::Device { device, present }),
+            wire::Occasion::Files { path } => Some(Self::Files { path: path.into() }),
+            wire::Occasion::Bus { event } => Some(Self::Bus { event }),
+            wire::Occasion::Unknown => None,
+        }
+    }
+}
+
 impl Invocation {
     /// The invocation, and the payload where it came as text.
     pub(super) fn parse(wire: wire::Invocation) -> (Self, Option<String>) {
@@ -48,6 +84,7 @@ impl Invocation {
             task: wire.task,
             entry_point: wire.entry_point,
             fired_by: FiredBy::named(&wire.trigger),
+            occasion: wire.occasion.and_then(Occasion::parse),
             push: wire.push.map(|push| Push { id: push.id }),
             attempt: wire.attempt,
             cancel_after: wire.cancel_after_ms.map(Duration::from_millis),

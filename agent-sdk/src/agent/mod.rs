@@ -70,7 +70,7 @@ use lull_proto::agent::{EXIT_ABORT, FromAgent, PROTOCOL, environment};
 pub use crate::inherited::InheritError;
 pub use cancellation::{Cancel, Cancellation, Canceller};
 pub use error::{NodeAway, StartError};
-pub use invocation::{Invocation, Push};
+pub use invocation::{Invocation, Occasion, Push};
 use shared::Shared;
 
 /// How long the node has to answer hello: longer than a restart of the daemon. The run's own limits end it sooner.

@@ -55,6 +55,7 @@ fn an_agent_learns_what_its_run_is_about() {
         task: "sync".to_owned(),
         entry_point: "photo-sync".to_owned(),
         fired_by: FiredBy::Push,
+        occasion: None,
         push: Some(Push {
             id: "p-1".to_owned(),
         }),
@@ -65,6 +66,40 @@ fn an_agent_learns_what_its_run_is_about() {
     assert_eq!(agent.invocation(), &wanted);
     assert_eq!(agent.payload(), b"body");
     assert!(agent.node_is_there());
+}
+
+#[test]
+fn an_agent_learns_which_device_path_or_signal_it_was() {
+    let rows = [
+        (
+            r#"{"kind":"device","device":"usb:046d:c52b:1-1.2","present":false}"#,
+            Some(Occasion::Device {
+                device: "usb:046d:c52b:1-1.2".to_owned(),
+                present: false,
+            }),
+        ),
+        (
+            r#"{"kind":"files","path":"/srv/inbox"}"#,
+            Some(Occasion::Files {
+                path: "/srv/inbox".into(),
+            }),
+        ),
+        (
+            r#"{"kind":"bus","event":"com.example.Door com.example.Door1.Opened"}"#,
+            Some(Occasion::Bus {
+                event: "com.example.Door com.example.Door1.Opened".to_owned(),
+            }),
+        ),
+        (r#"{"kind":"tide","height":3}"#, None),
+    ];
+    for (said, wanted) in rows {
+        let (mut node, socket) = Node::pair();
+        let occasion = format!(r#""occasion":{said},"attempt""#);
+        let invoke = INVOKE.replace('\n', " ").replace(r#""attempt""#, &occasion);
+        node.say(&invoke);
+        let agent = Agent::over(socket, None).unwrap();
+        assert_eq!(agent.invocation().occasion, wanted);
+    }
 }
 
 #[test]

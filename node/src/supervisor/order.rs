@@ -7,7 +7,9 @@ use std::os::fd::OwnedFd;
 use lull_launcher::sandbox::Sandbox;
 use lull_launcher::wire;
 use lull_policy::{Class, Details, Launch, Now, Push, Running, Trigger, TriggerKind};
-use lull_proto::agent::{Invocation, LINE_LIMIT, PROTOCOL, PushDetails, ToAgent, environment};
+use lull_proto::agent::{
+    Invocation, LINE_LIMIT, Occasion, PROTOCOL, PushDetails, ToAgent, environment,
+};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use serde::{Deserialize, Serialize};
 
@@ -159,6 +161,7 @@ fn note(launch: &Launch) -> Note {
             task: launch.task.to_string(),
             entry_point: entry_point(launch),
             trigger: trigger(&launch.trigger),
+            occasion: launch.details.as_ref().and_then(occasion),
             push: launch.push.as_ref().map(details),
             attempt: launch.attempt,
             cancel_after_ms: None,
@@ -179,6 +182,46 @@ fn note(launch: &Launch) -> Note {
         push.text = None;
     }
     note
+}
+
+/// What the firing is about; a text message is told by the trigger's name alone.
+fn occasion(details: &Details) -> Option<Occasion> {
+    match details {
+        Details::Device { device, present } => Some(Occasion::Device {
+            device: device.to_string(),
+            present: *present,
+        }),
+        Details::Files { path } => Some(Occasion::Files {
+            path: path.to_string(),
+        }),
+        Details::Bus { event } => Some(Occasion::Bus {
+            event: event.to_string(),
+        }),
+        Details::Sms | Details::Socket { .. } | Details::Channel { .. } => None,
+    }
+}
+
+/// An occasion as a plain command finds it.
+fn occasion_variables(occasion: Option<Occasion>) -> [(&'static str, Option<String>); 4] {
+    let (mut device, mut change, mut path, mut event) = (None, None, None, None);
+    match occasion {
+        Some(Occasion::Device {
+            device: name,
+            present,
+        }) => {
+            device = Some(name);
+            change = Some(if present { "arrived" } else { "left" }.to_owned());
+        }
+        Some(Occasion::Files { path: changed }) => path = Some(changed),
+        Some(Occasion::Bus { event: heard }) => event = Some(heard),
+        Some(Occasion::Unknown) | None => {}
+    }
+    [
+        (environment::DEVICE, device),
+        (environment::DEVICE_CHANGE, change),
+        (environment::PATH_CHANGED, path),
+        (environment::BUS_EVENT, event),
+    ]
 }
 
 fn details(push: &Push) -> PushDetails {
@@ -250,6 +293,9 @@ fn environment(
     own(environment::APP, Some(launch.app.to_string()));
     own(environment::TASK, Some(launch.task.to_string()));
     own(environment::TRIGGER, Some(trigger(&launch.trigger)));
+    for (name, value) in occasion_variables(launch.details.as_ref().and_then(occasion)) {
+        own(name, value);
+    }
     own(environment::PUSH_ID, push.map(|push| push.id.to_string()));
     own(environment::ATTEMPT, Some(launch.attempt.to_string()));
     own(environment::STATE, Some(folder.to_owned()));

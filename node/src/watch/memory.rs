@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use lull_policy::Event;
 use rustix::fs::{Mode, OFlags};
-use tokio::io::unix::AsyncFd;
 use tokio::io::{Interest, Ready};
 
 use super::bus::{At, Bus, Ear, Signals};
@@ -44,7 +43,7 @@ pub(super) async fn watch(post: &Post) {
 }
 
 async fn kernel(post: &Post) {
-    let trigger = match arm(&post.memory) {
+    let trigger = match trigger(&post.memory).and_then(crate::descriptor::watch_urgent) {
         Ok(trigger) => trigger,
         Err(error) => {
             tracing::info!(file = %post.memory.display(), %error,
@@ -69,11 +68,11 @@ async fn kernel(post: &Post) {
 }
 
 /// A descriptor that is urgent whenever memory was short for long enough.
-fn arm(file: &Path) -> io::Result<AsyncFd<OwnedFd>> {
+pub(super) fn trigger(file: &Path) -> io::Result<OwnedFd> {
     let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let trigger = rustix::fs::open(file, flags, Mode::empty())?;
     rustix::io::write(&trigger, TRIGGER)?;
-    crate::descriptor::watch_urgent(trigger)
+    Ok(trigger)
 }
 
 async fn monitor(post: &Post) {

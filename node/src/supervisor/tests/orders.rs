@@ -72,6 +72,41 @@ async fn a_payload_that_is_no_text_is_on_the_descriptor_only() {
 }
 
 #[tokio::test]
+async fn a_plain_command_learns_which_device_path_or_signal_it_was() {
+    let stage = Stage::new().await;
+    let subject = |text: &str| Subject::new(text).unwrap();
+    let rows = [
+        (
+            Details::Device {
+                device: subject("usb:046d:c52b:1-1.2"),
+                present: false,
+            },
+            "LULL_DEVICE=usb:046d:c52b:1-1.2\nLULL_DEVICE_CHANGE=left\n",
+        ),
+        (
+            Details::Files {
+                path: subject("/srv/inbox"),
+            },
+            "LULL_PATH_CHANGED=/srv/inbox\n",
+        ),
+        (
+            Details::Bus {
+                event: subject("com.example.Door com.example.Door1.Opened"),
+            },
+            "LULL_BUS_EVENT=com.example.Door com.example.Door1.Opened\n",
+        ),
+        (Details::Sms, ""),
+    ];
+    for (id, (details, expected)) in (1..).zip(rows) {
+        let mut launch = launch(id);
+        launch.details = Some(details);
+        let script = "env | grep -E '^LULL_(DEVICE|PATH_CHANGED|BUS_EVENT)' | sort";
+        let run = stage.launch_with(launch, script).await;
+        assert_eq!(stage.scribe.end(run).await.2, expected, "TRGC-04");
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_be_started_ends_with_the_reason() {
     let stage = Stage::new().await;
     stage.send(RunOrder::Launch(Box::new(launch(1)))).await;

@@ -426,3 +426,47 @@ async fn timedate1() {
     })
     .await;
 }
+
+/// It tells of a shortage when the kernel is about to kill, not when programs are only asked to be modest; also after it was
+/// killed and came back.
+#[tokio::test]
+async fn low_memory_monitor() {
+    let service = "org.freedesktop.LowMemoryMonitor";
+    let main = "/org/freedesktop/LowMemoryMonitor";
+    let mut stage = Stage::start().await;
+    let (engine, mut heard) = Recorder::engine(0);
+    let mut post = post(engine);
+    post.bus = Some(stage.address());
+    let test = async {
+        for _life in 0..2 {
+            stage.mock("low_memory_monitor", service).await;
+            let bus = stage.connect().await;
+            let warned = async {
+                for level in [100_u8, 255].into_iter().cycle() {
+                    tell(&bus, service, main, (MOCK, "EmitWarning"), &level).await;
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            };
+            let told = tokio::time::timeout(LONG, heard.recv());
+            tokio::select! {
+                told = told => assert_eq!(told.unwrap(), Some(Event::MemoryShort)),
+                () = warned => {}
+            }
+            stage.kill();
+            while heard.try_recv().is_ok() {}
+        }
+    };
+    tokio::select! {
+        () = memory::watch(&post) => panic!("it ended"),
+        () = test => {}
+    }
+}
+
+/// Not every kernel counts pressure; one that does takes the trigger.
+#[test]
+fn the_kernel_takes_the_trigger_for_memory_pressure() {
+    let pressure = std::path::Path::new(memory::MEMORY);
+    let counts = pressure.exists();
+    let armed = memory::trigger(pressure);
+    assert_eq!(armed.is_ok(), counts, "{armed:?}");
+}
