@@ -294,3 +294,23 @@ fn the_exit_of_the_app_ends_its_use() {
         "TRGD-31, RUN-24"
     );
 }
+
+#[test]
+fn a_request_for_a_device_waits_for_nothing() {
+    let mut bench = with_devices();
+    bench.policy(Policy {
+        quota_profile: QuotaProfile::Windows8,
+        ..Policy::default()
+    });
+    bench.register(request("work", INTERNET));
+    bench.internet(false);
+    bench.internet(true);
+    let (app, resource) = (app_id("mail"), Resource::Cpu);
+    bench.send(Event::QuotaSpent { app, resource });
+    let answer = use_device(&mut bench, "mail", "cam", true);
+    assert_eq!(answer, raised(Raised::DisabledByPolicy), "RES-13");
+    assert_eq!(bench.starts("mail", "use"), [0; 0]);
+    bench.policy(Policy::default());
+    let answer = use_device(&mut bench, "mail", "cam", true);
+    assert_eq!(answer, raised(Raised::Allowed), "the quota is gone");
+}

@@ -52,6 +52,8 @@ impl Turn<'_> {
                 Raised::DisabledByPolicy
             }
             Some(Obstacle::Wait(WaitReason::Slot)) => Raised::CurrentlyRunning,
+            // Somebody is at the device now: that request does not wait for a condition or a quota.
+            Some(Obstacle::Wait(_)) if details.is_some() => Raised::DisabledByPolicy,
             Some(Obstacle::Wait(_)) | None => {
                 self.observe_task(id, Observation::Triggered);
                 match details {
