@@ -40,7 +40,10 @@ impl Checker for Outcomes {
                 }
                 Effect::Kill { run } => {
                     if let Some((past, kill_at)) = self.runs.get_mut(run) {
-                        let over = kill_at.is_some_and(|at| at <= view.now.running);
+                        // An event comes before the deadlines of its own instant.
+                        let over = kill_at.is_some_and(|at| {
+                            at < view.now.running || view.on_time && at == view.now.running
+                        });
                         past.overdue |= over && !past.killed;
                         past.killed = true;
                     }
