@@ -3,9 +3,12 @@
 //! Everything here follows from the state and can be built from it; nothing here is stored. An entry changes
 //! only with its registration or run, through [`Index::add`] and its siblings.
 
+mod by_source;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::admission::ORDER;
+use by_source::BySource;
+
 use crate::schedule::expiry::end_of_life;
 use crate::trigger::{self, Route, push::Holders};
 use crate::{
@@ -195,18 +198,7 @@ impl Index {
     /// By which sources a registration is found: the same when it is taken in and when it is taken out.
     fn by_source(&self, registration: &Registration) -> BySource {
         let running = self.runs_of.first(&registration.id).is_some();
-        let guards = running && registration.cancel_on_condition_loss;
-        let mut found = BySource {
-            interests: interests(registration, running),
-            ..BySource::default()
-        };
-        if waits(registration) {
-            found.waiting = sources(registration);
-        }
-        if guards {
-            found.losses = conditional_on(registration);
-        }
-        found
+        BySource::of(registration, running)
     }
 
     fn add_schedule(&mut self, registration: &Registration) {
@@ -472,77 +464,4 @@ fn next_limit(run: &Run) -> Option<Running> {
         RunState::Cancelling => run.kill_at,
         RunState::Killing => None,
     }
-}
-
-/// A set of sources.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Sources(u8);
-
-impl Sources {
-    fn insert(&mut self, sources: &[Source]) {
-        for source in sources {
-            self.0 |= 1 << *source as u8;
-        }
-    }
-
-    fn without(self, others: Self) -> Self {
-        Self(self.0 & !others.0)
-    }
-
-    fn iter(self) -> impl Iterator<Item = Source> {
-        Source::ALL
-            .into_iter()
-            .filter(move |source| self.0 & (1 << *source as u8) != 0)
-    }
-}
-
-/// See [`Index::by_source`].
-#[derive(Debug, Clone, Copy, Default)]
-struct BySource {
-    waiting: Sources,
-    interests: Sources,
-    losses: Sources,
-}
-
-/// Whose readings could let a firing go: those of every gate that concerns it.
-fn sources(registration: &Registration) -> Sources {
-    let kind = registration.trigger.kind();
-    let mut sources = Sources::default();
-    for step in &ORDER {
-        if step.concerns(kind, &registration.conditions) {
-            sources.insert(step.sources());
-        }
-    }
-    if kind == TriggerKind::Push {
-        // PSH-20 looks at the screen too.
-        sources.insert(&[Source::Screen]);
-    }
-    sources
-}
-
-fn conditional_on(registration: &Registration) -> Sources {
-    let mut sources = Sources::default();
-    for condition in &registration.conditions {
-        sources.insert(crate::condition::predicate(*condition).sources);
-    }
-    sources
-}
-
-/// CND-04. Sources are watched while a registration stands that could need them, not only while a firing
-/// waits: a reading that is there when the trigger fires saves the wait for a watcher, and an event-driven
-/// watcher costs nothing while nothing changes. Power is everybody's, because Battery Saver has to be known
-/// before a start (RES-09).
-fn interests(registration: &Registration, running: bool) -> Sources {
-    let mut interests = Sources::default();
-    if !registration.spent {
-        interests = sources(registration);
-        interests.insert(trigger::sources(&registration.trigger));
-    }
-    if running {
-        interests.insert(&[Source::Power]);
-        if registration.cancel_on_condition_loss {
-            interests.0 |= conditional_on(registration).0;
-        }
-    }
-    interests
 }

@@ -5,6 +5,7 @@
 //! level wins. A source that is down reads `Unknown`; one that does not exist reads what the profile assumes (AMB-23).
 
 mod assumed;
+mod attribute;
 pub mod bell;
 pub(crate) mod bus;
 mod memory;

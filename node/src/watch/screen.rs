@@ -10,6 +10,7 @@ use std::time::Duration;
 use lull_policy::{DeviceKind, Level, Reading, standby};
 use netlink_sys::protocols::NETLINK_KOBJECT_UEVENT;
 
+use super::attribute::attribute;
 use super::bus::{Bus, Signals, Subject, follow};
 use super::netlink::{KERNEL, NetlinkBell};
 use super::power::{UPower, sysfs::Supplies};
@@ -17,16 +18,12 @@ use super::seat::{self, People};
 use super::session::NO_SEAT;
 use super::{Post, Report, Reporter, WatchError, assumed};
 use crate::config::Assumed;
-use crate::durable_file;
 
 /// Where the kernel shows its connectors.
 pub(super) const CONNECTORS: &str = "/sys/class/drm";
 
 /// Connectors that are looked at; a video wall has some dozens.
 const SCREENS: usize = 256;
-
-/// Bytes of one attribute.
-const ATTRIBUTE: u64 = 64;
 
 /// How often a screen is looked at.
 const LOOK: Duration = Duration::from_secs(15);
@@ -143,15 +140,6 @@ fn on(screens: &[Screen]) -> Option<(bool, String)> {
     let lit = connected.clone().find(|screen| screen.on);
     let shown = lit.or_else(|| connected.next())?;
     Some((lit.is_some(), shown.folder.display().to_string()))
-}
-
-fn attribute(folder: &Path, name: &str) -> io::Result<Option<String>> {
-    match durable_file::read(&folder.join(name), ATTRIBUTE) {
-        Ok(bytes) => Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned())),
-        // A card that is no connector, or one that went away.
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(None),
-        Err(error) => Err(error),
-    }
 }
 
 struct Logind {

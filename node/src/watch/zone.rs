@@ -124,10 +124,10 @@ fn add(report: &mut Report, rules: Option<&TimeZone>, clock: &ClockRef, source: 
 /// The zone and its distance from UTC now; unknown without rules.
 pub(super) fn level(rules: Option<&TimeZone>, clock: &ClockRef) -> Level<Zone> {
     match rules {
-        Some(rules) => Level::Known(Zone {
-            name: number(rules.iana_name().unwrap_or_default()),
-            offset: rules.to_offset(now(clock)).seconds(),
-        }),
+        Some(rules) => {
+            let name = rules.iana_name().unwrap_or_default();
+            Level::Known(Zone::named(name, rules.to_offset(now(clock)).seconds()))
+        }
         None => Level::Unknown,
     }
 }
@@ -146,23 +146,4 @@ async fn transition(rules: Option<&TimeZone>, clock: &ClockRef) -> io::Result<()
 fn now(clock: &ClockRef) -> Timestamp {
     let millis = i64::try_from(clock.now().wall.as_millis()).unwrap_or(i64::MAX);
     Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX)
-}
-
-/// FNV-1a, 64 bits: equal names are equal numbers, on every device and in every recording.
-fn number(name: &str) -> u64 {
-    name.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn equal_names_are_equal_numbers() {
-        assert_eq!(number(""), 0xCBF2_9CE4_8422_2325);
-        assert_eq!(number("a"), 0xAF63_DC4C_8601_EC8C);
-        assert_ne!(number("Europe/Berlin"), number("Europe/Paris"));
-    }
 }

@@ -34,10 +34,8 @@ impl ZoneWatch {
             let millis = u64::try_from(turn.timestamp().as_millisecond()).ok()?;
             Some(Wall::from_millis(millis))
         });
-        Some(Zone {
-            name: fingerprint(self.zone.as_str()),
-            offset: rules.to_offset(at).seconds(),
-        })
+        let offset = rules.to_offset(at).seconds();
+        Some(Zone::named(self.zone.as_str(), offset))
     }
 }
 
@@ -72,13 +70,6 @@ impl World {
         }
         due
     }
-}
-
-/// A number for a zone's name: equal for equal names, on every machine (FNV-1a).
-fn fingerprint(name: &str) -> u64 {
-    name.bytes().fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
-        (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
 }
 
 #[cfg(test)]

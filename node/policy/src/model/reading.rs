@@ -80,6 +80,20 @@ pub struct Zone {
     pub offset: i32,
 }
 
+impl Zone {
+    /// The zone of a name, so many seconds east of UTC now. Equal names are equal numbers, on every device and in every recording
+    /// (FNV-1a, 64 bits).
+    pub fn named(name: &str, offset: i32) -> Self {
+        let number = name.bytes().fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
+        });
+        Self {
+            name: number,
+            offset,
+        }
+    }
+}
+
 /// One reading. A watcher sends all that changed together as one [`Event::Readings`](crate::Event::Readings).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -260,4 +274,20 @@ impl Source {
         Self::Zone,
         Self::Pressure,
     ];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_names_are_equal_numbers() {
+        assert_eq!(Zone::named("", 0).name, 0xCBF2_9CE4_8422_2325);
+        assert_eq!(Zone::named("a", 0).name, 0xAF63_DC4C_8601_EC8C);
+        let (berlin, paris) = (
+            Zone::named("Europe/Berlin", 0),
+            Zone::named("Europe/Paris", 0),
+        );
+        assert_ne!(berlin, paris);
+    }
 }

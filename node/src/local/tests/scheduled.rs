@@ -88,6 +88,37 @@ fn the_operator_chooses_and_only_the_operator() {
 }
 
 #[test]
+fn what_starves_is_told_without_being_named() {
+    served(async |served| {
+        let mut apps = served.apps(OWNER).await;
+        let mut events = apps.attach(attach(true)).await.unwrap().into_inner();
+        assert!(matches!(told(&mut events).await, Told::Attached(_)));
+        apps.add_scheduled(add("keeps photos")).await.unwrap();
+        let mut operators = served.operators(0).await;
+        let choose = wire::ChooseRequest {
+            app: photos(),
+            agents_disabled: Some(true),
+            ..Default::default()
+        };
+        operators.choose(choose).await.unwrap();
+        served.rig.clock.advance(lull_policy::Span::hours(3));
+        let starving = operators.why(wire::WhyRequest::default()).await.unwrap();
+        let explanations = starving.into_inner().explanations;
+        let [periodic] = explanations.as_slice() else {
+            panic!("{explanations:?}");
+        };
+        let starves = periodic.starves.as_ref().unwrap();
+        assert_eq!(periodic.task, "periodic");
+        assert_eq!(
+            (starves.actual, starves.blocked_by.as_str()),
+            (0, "operator")
+        );
+        assert_eq!(starves.remedy_by, "operator");
+        served
+    });
+}
+
+#[test]
 fn the_machine_hears_where_front_clients_stand() {
     served(async |served| {
         let stands = async |state: FrontState| {

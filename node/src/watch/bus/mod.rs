@@ -28,6 +28,9 @@ use super::Post;
 /// How long a service may take to answer one call before it counts as down.
 const ANSWER: Duration = Duration::from_secs(25);
 
+/// How long a bus may take to greet: it is on this machine.
+const CONNECT: Duration = Duration::from_secs(10);
+
 /// The name of the bus itself.
 const BUS: &str = "org.freedesktop.DBus";
 
@@ -65,7 +68,10 @@ impl Bus {
             Some(address) => zbus::conn::Builder::address(address),
             None => zbus::conn::Builder::system(),
         };
-        let connection = builder.method_timeout(ANSWER).build().await?;
+        let connecting = builder.method_timeout(ANSWER).build();
+        let late = |_elapsed| zbus::Error::from(std::io::Error::from(std::io::ErrorKind::TimedOut));
+        let connected = tokio::time::timeout(CONNECT, connecting).await;
+        let connection = connected.map_err(late)??;
         Ok(Self { connection })
     }
 

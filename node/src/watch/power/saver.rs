@@ -20,8 +20,8 @@ const OLD: &str = "net.hadess.PowerProfiles";
 const OLD_PATH: &str = "/net/hadess/PowerProfiles";
 
 pub(super) async fn watch(post: &Post) -> Result<(), WatchError> {
-    follow(post, NewProfiles, async |post: &Post| {
-        follow(post, OldProfiles, async |post: &Post| {
+    follow(post, Profiles::<true>, async |post: &Post| {
+        follow(post, Profiles::<false>, async |post: &Post| {
             let assume = post.assume;
             let saver = Reading::BatterySaver(Assumed::level(assume.battery_saver));
             let manual = Reading::SaverManual(Assumed::level(assume.saver_manual));
@@ -32,53 +32,39 @@ pub(super) async fn watch(post: &Post) -> Result<(), WatchError> {
     .await
 }
 
-struct NewProfiles;
+/// The daemon under its newer name, or its older one.
+struct Profiles<const NEWER: bool>;
 
-impl Subject for NewProfiles {
-    const LABEL: &'static str = "power-profiles-daemon";
-    const SERVICE: &'static str = NEW;
+impl<const NEWER: bool> Profiles<NEWER> {
+    const PATH: &'static str = if NEWER { NEW_PATH } else { OLD_PATH };
+}
+
+impl<const NEWER: bool> Subject for Profiles<NEWER> {
+    const LABEL: &'static str = if NEWER {
+        "power-profiles-daemon"
+    } else {
+        "power-profiles-daemon (net.hadess)"
+    };
+    const SERVICE: &'static str = if NEWER { NEW } else { OLD };
     const SIGNALS: &'static [Signals] = &[Signals {
-        service: NEW,
-        at: At::Below(NEW_PATH),
+        service: Self::SERVICE,
+        at: At::Object(Self::PATH),
         interface: None,
     }];
 
     async fn read(&mut self, bus: &Bus) -> zbus::Result<Report> {
-        let profiles = bus.properties(NEW, NEW_PATH, NEW).await?;
-        Ok(report(&profiles, "power-profiles-daemon"))
+        let profiles = bus
+            .properties(Self::SERVICE, Self::PATH, Self::SERVICE)
+            .await?;
+        Ok(report(&profiles, Self::LABEL))
     }
 
     fn unknown() -> Vec<Reading> {
-        unknown()
+        vec![
+            Reading::BatterySaver(Level::Unknown),
+            Reading::SaverManual(Level::Unknown),
+        ]
     }
-}
-
-struct OldProfiles;
-
-impl Subject for OldProfiles {
-    const LABEL: &'static str = "power-profiles-daemon (net.hadess)";
-    const SERVICE: &'static str = OLD;
-    const SIGNALS: &'static [Signals] = &[Signals {
-        service: OLD,
-        at: At::Below(OLD_PATH),
-        interface: None,
-    }];
-
-    async fn read(&mut self, bus: &Bus) -> zbus::Result<Report> {
-        let profiles = bus.properties(OLD, OLD_PATH, OLD).await?;
-        Ok(report(&profiles, "power-profiles-daemon (net.hadess)"))
-    }
-
-    fn unknown() -> Vec<Reading> {
-        unknown()
-    }
-}
-
-fn unknown() -> Vec<Reading> {
-    vec![
-        Reading::BatterySaver(Level::Unknown),
-        Reading::SaverManual(Level::Unknown),
-    ]
 }
 
 fn report(profiles: &Properties, source: &str) -> Report {

@@ -10,16 +10,13 @@ use lull_policy::{Level, PerMille};
 use netlink_sys::protocols::NETLINK_KOBJECT_UEVENT;
 
 use super::{battery_report, external_report};
-use crate::durable_file;
+use crate::watch::attribute::attribute;
 use crate::watch::bell::FolderBell;
 use crate::watch::netlink::{KERNEL, NetlinkBell};
 use crate::watch::{GAP, Post, Report, Reporter, SUPERSEDED, WatchError};
 
 /// Most supplies that are read; a laptop has up to five.
 const SUPPLIES: usize = 64;
-
-/// Bytes of one attribute: a page, as sysfs has it.
-const ATTRIBUTE: u64 = 4_096;
 
 /// How often a folder is looked at that nothing tells of.
 const POLL: Duration = Duration::from_mins(2);
@@ -248,23 +245,6 @@ fn supplies(folder: &Path) -> io::Result<Vec<PathBuf>> {
     }
     found.sort();
     Ok(found)
-}
-
-/// The text of an attribute; absent where the supply has none, or has gone, or cannot say now.
-fn attribute(folder: &Path, name: &str) -> io::Result<Option<String>> {
-    match durable_file::read(&folder.join(name), ATTRIBUTE) {
-        Ok(bytes) => Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned())),
-        Err(error) if is_mute(&error) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// What drivers answer for an attribute that they have and cannot read now.
-fn is_mute(error: &io::Error) -> bool {
-    let mute = [libc::ENODATA, libc::ENODEV, libc::ENXIO, libc::EAGAIN];
-    error
-        .raw_os_error()
-        .is_some_and(|code| mute.contains(&code))
 }
 
 fn number(folder: &Path, name: &str) -> io::Result<Option<u64>> {
