@@ -8,9 +8,6 @@
     reason = "clone3, setresuid, execve, close_range, signalfd and signal dispositions have no safe form"
 )]
 
-mod class;
-mod program;
-
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::fs::File;
 use std::io;
@@ -18,8 +15,6 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Resource, Rlimit};
-
-pub(crate) use program::{link_program, load_program};
 
 use crate::sandbox::Walls;
 
@@ -312,7 +307,7 @@ fn clear_signals() -> io::Result<()> {
 
 fn limit(plan: &Plan<'_>) -> io::Result<()> {
     // Before its bounds: these hold for the launcher too, where it lacks the capability.
-    class::set(plan.class)?;
+    set_class(plan.class)?;
     let bounds = [
         (Resource::Nofile, plan.open_files),
         // No memory image with secrets in it, nothing before other programs, no messages that outlive the run.
@@ -425,3 +420,120 @@ fn checked(result: impl Into<i64>) -> io::Result<()> {
     }
     Ok(())
 }
+
+/// `BPF_PROG_LOAD` and `BPF_LINK_CREATE` of linux/bpf.h.
+const PROG_LOAD: c_int = 5;
+const LINK_CREATE: c_int = 28;
+
+/// The part of `union bpf_attr` that loading a program reads.
+#[derive(Debug, Default)]
+#[repr(C)]
+struct ProgramAttr {
+    kind: u32,
+    count: u32,
+    instructions: u64,
+    license: u64,
+    log_level: u32,
+    log_size: u32,
+    log: u64,
+    kernel_version: u32,
+    flags: u32,
+    name: [u8; 16],
+    device: u32,
+    hook: u32,
+}
+
+/// The part that making a link reads.
+#[derive(Debug, Default)]
+#[repr(C)]
+struct LinkAttr {
+    program: u32,
+    target: u32,
+    hook: u32,
+    flags: u32,
+}
+
+/// Hands a program to the kernel's verifier.
+pub(crate) fn load_program(
+    kind: u32,
+    hook: u32,
+    program: &[crate::bpf::Instruction],
+) -> io::Result<OwnedFd> {
+    let attr = ProgramAttr {
+        kind,
+        count: u32::try_from(program.len()).unwrap_or(u32::MAX),
+        instructions: program.as_ptr() as u64,
+        license: c"Dual MIT/GPL".as_ptr() as u64,
+        name: *b"lull\0\0\0\0\0\0\0\0\0\0\0\0",
+        hook,
+        ..ProgramAttr::default()
+    };
+    // SAFETY: the kernel reads `size_of` bytes of `attr`, and through it the instructions and the licence, all of which live
+    // through the call.
+    let fd = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            PROG_LOAD,
+            &raw const attr,
+            size_of::<ProgramAttr>(),
+        )
+    };
+    owned(fd)
+}
+
+/// Attaches a loaded program to a cgroup for as long as the link is open.
+pub(crate) fn link_program(program: &OwnedFd, cgroup: RawFd, hook: u32) -> io::Result<OwnedFd> {
+    let attr = LinkAttr {
+        program: program.as_raw_fd().unsigned_abs(),
+        target: cgroup.unsigned_abs(),
+        hook,
+        flags: 0,
+    };
+    // SAFETY: the kernel reads `size_of` bytes of `attr`, which lives through the call.
+    let fd = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            LINK_CREATE,
+            &raw const attr,
+            size_of::<LinkAttr>(),
+        )
+    };
+    owned(fd)
+}
+
+/// A descriptor that a system call has just made.
+fn owned(fd: libc::c_long) -> io::Result<OwnedFd> {
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let fd = RawFd::try_from(fd).map_err(io::Error::other)?;
+    // SAFETY: the kernel just made this descriptor for us, nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// How the processor and the disks treat a process and its children, until it changes that itself.
+pub(crate) fn set_class(class: crate::wire::Class) -> io::Result<()> {
+    use crate::wire::Class;
+    let policy = match class {
+        Class::Background => libc::SCHED_IDLE,
+        Class::Intensive => libc::SCHED_BATCH,
+        Class::Critical => return Ok(()),
+    };
+    // The lowest priority of the best-effort class, and the idle class, of ioprio_set(2).
+    let io = match class {
+        Class::Background => IO_IDLE << IO_SHIFT,
+        Class::Intensive | Class::Critical => IO_BEST_EFFORT << IO_SHIFT | IO_LOWEST,
+    };
+    // SAFETY: all zero is a valid `sched_param`, and the only one that these policies take.
+    let param: libc::sched_param = unsafe { std::mem::zeroed() };
+    // SAFETY: 0 is this process; the parameter lives through the call.
+    checked(unsafe { libc::sched_setscheduler(0, policy, &raw const param) })?;
+    // SAFETY: plain numbers; 0 is this process.
+    checked(unsafe { libc::syscall(libc::SYS_ioprio_set, IO_WHO_PROCESS, 0, io) })
+}
+
+const IO_WHO_PROCESS: c_int = 1;
+const IO_BEST_EFFORT: c_int = 2;
+const IO_IDLE: c_int = 3;
+const IO_SHIFT: c_int = 13;
+const IO_LOWEST: c_int = 7;
