@@ -55,12 +55,18 @@ impl Checker for Stretches {
         self.stretch = view.device.stretch;
         self.lasts = view.device.stretch_lasts;
         self.since = None;
-        // What does not wait has run in this stretch, or was denied.
-        let idle = view.registrations.values().filter(|registration| {
-            let waits = registration.latch.is_some();
-            registration.trigger.kind() == TriggerKind::ResourceIntensive && !waits
+        // What does not wait has run in this stretch, or was denied. Of one that waits as a launch for test, which is nobody's turn,
+        // only its record tells.
+        let ran = view.registrations.values().filter(|registration| {
+            let schedule = registration.schedule.as_ref();
+            let recorded = schedule.is_some_and(|s| s.stretch == Some(self.stretch));
+            let had_its_turn = match &registration.latch {
+                None => true,
+                Some(latch) => latch.test && recorded,
+            };
+            registration.trigger.kind() == TriggerKind::ResourceIntensive && had_its_turn
         });
-        let ran = idle.map(|registration| (registration.id, self.stretch));
+        let ran = ran.map(|registration| (registration.id, self.stretch));
         self.ran_in = ran.collect();
     }
 }
