@@ -92,14 +92,14 @@ impl Runs {
 /// Whether a firing is a launch for test, which passes over schedule and start conditions (AMB-38).
 pub(crate) fn is_test(view: &View, id: RegistrationId) -> bool {
     use lull_policy::{Event, Request};
-    let asked = matches!(
-        view.event,
-        Some(Event::Call {
-            request: Request::LaunchForTest { .. },
-            ..
-        })
-    );
     let earlier = view.earlier(id);
+    let asked = match &view.event {
+        Some(Event::Call {
+            request: Request::LaunchForTest { app, kind, .. },
+            ..
+        }) => earlier.is_some_and(|r| r.app == *app && r.trigger.kind().scheduled() == Some(*kind)),
+        _ => false,
+    };
     let latched = earlier
         .and_then(|r| r.latch.as_ref())
         .is_some_and(|l| l.test);
