@@ -2,6 +2,7 @@
 //!
 //! - [`agent`]: for the **agent**, the short program that does the work.
 //! - [`front`]: for the **app**, which registers agents and follows their runs.
+//! - [`host`]: for an app that runs tasks in its own process.
 //!
 //! Each module's page is a short manual with a complete program.
 //!
@@ -10,6 +11,7 @@
 pub mod agent;
 mod cancel_reason;
 pub mod front;
+pub mod host;
 mod id;
 mod inherited;
 mod trigger;

@@ -161,6 +161,11 @@ impl NodeConfig {
         self.run_dir.join("local.sock")
     }
 
+    /// Where the apps' own processes take their tasks.
+    pub fn host_socket(&self) -> PathBuf {
+        self.run_dir.join(lull_proto::host::SOCKET)
+    }
+
     /// Where the daemon finds its launcher.
     pub fn launcher_socket(&self) -> PathBuf {
         self.run_dir.join("launcher.sock")

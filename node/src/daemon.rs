@@ -25,9 +25,10 @@ use crate::config::NodeConfig;
 use crate::engine::{self, EngineHandle, OrderQueues, Setting};
 use crate::error_chain::chain;
 use crate::folders::Folders;
+use crate::fronts::{self, Door, Fronts};
 use crate::keeper::{self, Keeper};
 use crate::link::{self, Link};
-use crate::local::{Authority, Leases, Local, LocalSocket, Recordings};
+use crate::local::{Authority, Local, LocalSocket, Recordings};
 use crate::manifest::{self, Catalog};
 use crate::ports::{AppSource as _, EngineRef, LinkOrder, RunOrder, look};
 use crate::status::StatusBoard;
@@ -81,6 +82,7 @@ pub fn run(config: NodeConfig) -> anyhow::Result<()> {
         clock,
         catalog,
         board: Arc::new(StatusBoard::new()),
+        fronts: Fronts::default(),
         ending: CancellationToken::new(),
     };
     let result = actix::System::with_tokio_rt(move || runtime).block_on(daemon.live(pool, opened));
@@ -114,6 +116,7 @@ struct Daemon {
     clock: ClockRef,
     catalog: Arc<Catalog>,
     board: Arc<StatusBoard>,
+    fronts: Fronts,
     ending: CancellationToken,
 }
 
@@ -255,6 +258,8 @@ impl Daemon {
             launcher_command: self.config.launcher_command.clone(),
             launcher_socket: self.config.launcher_socket(),
             cages: self.config.cgroup.name.clone(),
+            fronts: self.fronts.clone(),
+            local_socket: self.config.local_socket(),
         })
         .await?;
         let runs = supervisor.held();
@@ -301,25 +306,35 @@ impl Daemon {
         parts: &mut Parts,
     ) -> anyhow::Result<()> {
         let owners: Arc<Catalog> = Arc::clone(&self.catalog);
-        let leases = Leases::default();
-        let fronts = leases.clone().tell(Arc::clone(engine));
-        spawn(&mut parts.obliging, "fronts", forever(fronts));
+        let leases = self.fronts.leases().clone();
+        let telling = leases.clone().tell(Arc::clone(engine));
+        spawn(&mut parts.obliging, "leases", forever(telling));
+        let authority = Authority {
+            daemon_uid: rustix::process::geteuid().as_raw(),
+            cage: self.config.cgroup.name.clone(),
+            owners: Arc::<Catalog>::clone(&owners),
+        };
         let local = Local {
             engine: Arc::clone(engine),
-            authority: Authority {
-                daemon_uid: rustix::process::geteuid().as_raw(),
-                cage: self.config.cgroup.name.clone(),
-                owners: Arc::<Catalog>::clone(&owners),
-            },
+            authority: authority.clone(),
             owners: Arc::<Catalog>::clone(&owners),
             source: owners,
             notices: orders.notices.clone(),
-            leases: leases.clone(),
+            leases,
             board: Arc::clone(&self.board),
             recordings: Recordings::of(Journal::at(self.config.state_dir.join(STORE))),
             clock: Arc::clone(&self.clock),
             ending: self.ending.clone(),
         };
+        let door = Door::open(&self.config.host_socket())?;
+        let serving = fronts::serve(
+            door,
+            self.fronts.clone(),
+            authority,
+            Arc::clone(&self.board),
+            self.ending.clone(),
+        );
+        spawn(&mut parts.obliging, "apps' processes", forever(serving));
         let path = self.config.local_socket();
         // The first time here, so that a socket that cannot be had keeps the daemon from saying that it is ready.
         let mut first = Some(LocalSocket::bind(&path)?);
@@ -380,6 +395,7 @@ impl Daemon {
         }
         parts.obliging.shutdown().await;
         remove_socket(&self.config.local_socket());
+        remove_socket(&self.config.host_socket());
     }
 }
 

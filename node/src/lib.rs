@@ -12,6 +12,7 @@ pub mod durable_file;
 pub mod engine;
 pub mod error_chain;
 pub mod folders;
+pub mod fronts;
 pub mod identity;
 pub mod keeper;
 pub mod link;

@@ -89,6 +89,16 @@ pub enum RunOrder {
         /// Which.
         run: RunId,
     },
+    /// Start the app's own process, in the background (RUN-04).
+    StartFront {
+        /// Whose.
+        app: AppId,
+    },
+    /// Kill the app's own process (RUN-05).
+    KillFront {
+        /// Whose.
+        app: AppId,
+    },
     /// Change what holds it.
     Hold {
         /// Which.

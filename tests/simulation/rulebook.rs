@@ -292,7 +292,9 @@ pub(crate) fn outcome(past: Past, exit: &Exit) -> Option<Outcome> {
         Exit::Status(0) if past.scheduled => said.unwrap_or(Outcome::UnhandledException),
         Exit::Status(0) => said.unwrap_or(Outcome::Completed),
         Exit::Status(75) => said.unwrap_or(Outcome::Aborted),
-        Exit::Status(_) | Exit::Signal(_) => said.unwrap_or(Outcome::UnhandledException),
+        Exit::Status(_) | Exit::Signal(_) | Exit::Vanished => {
+            said.unwrap_or(Outcome::UnhandledException)
+        }
     };
     Some(match (past.killed, past.asked, past.scheduled) {
         (true, true, _) => return None,

@@ -29,11 +29,21 @@ const PROGRESS_PAUSE: Duration = Duration::from_millis(50);
 /// Enough for a runtime of one thread and the parser; agents live in 11 MB.
 const STACK: usize = 512 * 1024;
 
+/// What SIGTERM means to this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Signals {
+    /// A request to cancel: the process is the agent's own.
+    Heeded,
+    /// What the app makes of it.
+    LeftAlone,
+}
+
 /// Starts the thread. The invocation, or why there is none, comes over the returned channel; it hangs up when the
 /// node does.
 pub(super) fn start(
     socket: StdUnixStream,
     shared: &Arc<Shared>,
+    signals: Signals,
 ) -> io::Result<Receiver<io::Result<Invocation>>> {
     let (invoked, invocation) = sync_channel(1);
     let shared = Arc::clone(shared);
@@ -43,7 +53,7 @@ pub(super) fn start(
     std::thread::Builder::new()
         .name("lull-agent".to_owned())
         .stack_size(STACK)
-        .spawn(move || runtime.block_on(converse(socket, shared, invoked)))?;
+        .spawn(move || runtime.block_on(converse(socket, shared, invoked, signals)))?;
     Ok(invocation)
 }
 
@@ -51,8 +61,9 @@ async fn converse(
     socket: StdUnixStream,
     shared: Arc<Shared>,
     invoked: SyncSender<io::Result<Invocation>>,
+    signals: Signals,
 ) {
-    match open(socket) {
+    match open(socket, signals) {
         Ok((stream, terminate)) => {
             let mut conversation = Conversation {
                 stream: Some(stream),
@@ -72,18 +83,27 @@ async fn converse(
     }
 }
 
-fn open(socket: StdUnixStream) -> io::Result<(UnixStream, Signal)> {
+fn open(socket: StdUnixStream, signals: Signals) -> io::Result<(UnixStream, Option<Signal>)> {
     socket.set_nonblocking(true)?;
-    Ok((
-        UnixStream::from_std(socket)?,
-        signal(SignalKind::terminate())?,
-    ))
+    let terminate = match signals {
+        Signals::Heeded => Some(signal(SignalKind::terminate())?),
+        Signals::LeftAlone => None,
+    };
+    Ok((UnixStream::from_std(socket)?, terminate))
+}
+
+async fn signalled(terminate: Option<&mut Signal>) -> Option<()> {
+    match terminate {
+        Some(terminate) => terminate.recv().await,
+        None => std::future::pending().await,
+    }
 }
 
 struct Conversation {
     /// Absent = the node's end is closed; what remains is SIGTERM.
     stream: Option<UnixStream>,
-    terminate: Signal,
+    /// Absent = signals are the app's.
+    terminate: Option<Signal>,
     /// The unfinished line from the node.
     input: Vec<u8>,
     /// What is left of the line to the node.
@@ -111,7 +131,7 @@ impl Conversation {
             tokio::select! {
                 () = shared.wake.notified() => {}
                 () = over(&mut self.pause) => self.pause = None,
-                signalled = self.terminate.recv() => self.terminated(signalled),
+                signalled = signalled(self.terminate.as_mut()) => self.terminated(signalled),
                 result = exchange(self.stream.as_ref(), &mut self.input, &mut self.output) => {
                     let heard = result.and_then(|()| self.hear());
                     if heard.is_err() {

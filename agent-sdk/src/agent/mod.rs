@@ -69,6 +69,7 @@ use lull_proto::agent::{EXIT_ABORT, FromAgent, PROTOCOL, environment};
 
 pub use crate::inherited::InheritError;
 pub use cancellation::{Cancel, Cancellation, Canceller};
+use conversation::Signals;
 pub use error::{NodeAway, StartError};
 pub use invocation::{Invocation, Occasion, Push};
 use shared::Shared;
@@ -119,9 +120,22 @@ impl Agent {
     /// The agent's side over a given socket: for a harness that plays the node.
     pub fn over(socket: UnixStream, payload: Option<File>) -> Result<Self, StartError> {
         let payload = payload.map(read).transpose()?;
+        Self::meet(socket, payload, Signals::Heeded)
+    }
+
+    /// The agent's side in the app's own process, whose signals are the app's.
+    pub(crate) fn hosted(socket: UnixStream, payload: Vec<u8>) -> Result<Self, StartError> {
+        Self::meet(socket, Some(payload), Signals::LeftAlone)
+    }
+
+    fn meet(
+        socket: UnixStream,
+        payload: Option<Vec<u8>>,
+        signals: Signals,
+    ) -> Result<Self, StartError> {
         let shared = Arc::new(Shared::default());
         let thread = |source| StartError::Thread { source };
-        let invocation = conversation::start(socket, &shared).map_err(thread)?;
+        let invocation = conversation::start(socket, &shared, signals).map_err(thread)?;
         let invocation = match invocation.recv_timeout(INVOCATION_DEADLINE) {
             Ok(invocation) => invocation.map_err(thread),
             Err(RecvTimeoutError::Disconnected) => Err(StartError::HungUp),

@@ -121,6 +121,11 @@ impl Named {
             entry_point: entry_point.into(),
         }
     }
+
+    /// The app's own process runs it (ACC-21, RUN-01), see [`host`](crate::host). Nothing has to be declared for it (MAN-02).
+    pub fn in_process(self) -> WithEntryPoint {
+        self.entry_point("")
+    }
 }
 
 impl WithEntryPoint {

@@ -28,7 +28,11 @@ pub(crate) fn outcome(run: &Run, exit: &Exit) -> Outcome {
     match exit {
         Exit::LaunchFailed { .. } => return Outcome::NotStarted,
         Exit::Lost => return said.unwrap_or(Outcome::Lost),
-        Exit::Status(_) | Exit::Signal(_) | Exit::MemoryExceeded | Exit::SystemMemory => {}
+        Exit::Status(_)
+        | Exit::Signal(_)
+        | Exit::MemoryExceeded
+        | Exit::SystemMemory
+        | Exit::Vanished => {}
     }
     match run.state {
         RunState::Killing => {
@@ -51,7 +55,9 @@ pub(crate) fn outcome(run: &Run, exit: &Exit) -> Outcome {
         Exit::MemoryExceeded => Outcome::MemoryQuotaExceeded,
         Exit::Status(0) => said.unwrap_or(silent),
         Exit::Status(ABORT_STATUS) => said.unwrap_or(Outcome::Aborted),
-        Exit::Status(_) | Exit::Signal(_) => said.unwrap_or(Outcome::UnhandledException),
+        Exit::Status(_) | Exit::Signal(_) | Exit::Vanished => {
+            said.unwrap_or(Outcome::UnhandledException)
+        }
         Exit::LaunchFailed { .. } => Outcome::NotStarted,
         Exit::Lost => Outcome::Lost,
     }
@@ -106,6 +112,7 @@ fn ended_with(exit: &Exit) -> String {
         Exit::MemoryExceeded | Exit::SystemMemory => "a kill for memory".to_owned(),
         Exit::LaunchFailed { message } => message.clone(),
         Exit::Lost => "no trace".to_owned(),
+        Exit::Vanished => "the app's own process, which went in the middle of it".to_owned(),
     }
 }
 
@@ -119,7 +126,8 @@ pub(crate) fn bounded(exit: Exit) -> Exit {
         | Exit::Signal(_)
         | Exit::MemoryExceeded
         | Exit::SystemMemory
-        | Exit::Lost => exit,
+        | Exit::Lost
+        | Exit::Vanished => exit,
     }
 }
 

@@ -370,7 +370,11 @@ impl Turn<'_> {
 /// Whether an exit shows that a run had begun.
 const fn began(exit: &Exit) -> bool {
     match exit {
-        Exit::Status(_) | Exit::Signal(_) | Exit::MemoryExceeded | Exit::SystemMemory => true,
+        Exit::Status(_)
+        | Exit::Signal(_)
+        | Exit::MemoryExceeded
+        | Exit::SystemMemory
+        | Exit::Vanished => true,
         Exit::LaunchFailed { .. } | Exit::Lost => false,
     }
 }

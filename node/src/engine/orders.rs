@@ -1,6 +1,6 @@
 //! Hands effects to the parts that perform them, over bounded channels. What finds no room is decided here, kind by kind.
 //!
-//! Deliberately absent: what this release cannot do yet (meter what an app uses, an app's own process).
+//! Deliberately absent: what this release cannot do yet (meter what an app uses, share a process between runs).
 //! Such an effect is counted and told as something that cannot be enforced.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,7 +31,6 @@ pub(super) const NOT_OFFERED: &str = "effects-not-offered";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum NotOffered {
     Quotas,
-    Front,
     Offer,
     SharedHost,
 }
@@ -41,9 +40,6 @@ impl NotOffered {
         match self {
             Self::Quotas => {
                 "quotas of CPU and network time are not metered (RES-13, RES-14): not offered by this release"
-            }
-            Self::Front => {
-                "an app's own process is neither started nor ended (RUN-04, RUN-05): not offered by this release"
             }
             Self::Offer => {
                 "an app in the foreground takes no pushes itself (PSH-10), its task gets them: not offered by this release"
@@ -87,7 +83,7 @@ impl Performer {
             // When it is killed is the machine's own deadline.
             Effect::Limit { run, memory, .. } => self.hold(run, Hold::Memory(memory)),
             Effect::Meter { .. } => self.not_offered(NotOffered::Quotas),
-            Effect::KillFront { .. } => self.not_offered(NotOffered::Front),
+            Effect::KillFront { app } => self.stop(RunOrder::KillFront { app }),
             other @ (Effect::Put(_)
             | Effect::Remove(_)
             | Effect::Launch(_)
@@ -113,7 +109,7 @@ impl Performer {
             }
             Effect::Network { run, allowed } => self.hold(run, Hold::Network(allowed)),
             Effect::Thaw { run } => self.hold(run, Hold::Frozen(false)),
-            Effect::StartFront { .. } => self.not_offered(NotOffered::Front),
+            Effect::StartFront { app } => self.start_front(app),
             other @ (Effect::Put(_)
             | Effect::Remove(_)
             | Effect::Watch(_)
@@ -171,6 +167,18 @@ impl Performer {
             TrySendError::Closed(_launch) => "the supervisor is gone".to_owned(),
         };
         Some(never_started(run, message))
+    }
+
+    /// The app's own process. Where nobody takes the order, what waits for the process is not started, and says so.
+    fn start_front(&self, app: AppId) {
+        if self
+            .orders
+            .launches
+            .try_send(RunOrder::StartFront { app })
+            .is_err()
+        {
+            self.board.count("launches-refused");
+        }
     }
 
     /// Registrations came, went or changed: whoever watches something for one looks anew.

@@ -50,7 +50,7 @@ impl Clients {
 
 impl Leases {
     /// A further client, until the lease is dropped.
-    fn take(&self, app: &AppId, foreground: bool) -> Lease {
+    pub(crate) fn take(&self, app: &AppId, foreground: bool) -> Lease {
         self.0
             .send_modify(|held| *held.entry(app.clone()).or_default().of(foreground) += 1);
         Lease {
@@ -64,6 +64,14 @@ impl Leases {
     pub(super) fn held(&self, app: &AppId) -> bool {
         let held = self.0.borrow();
         held.get(app).is_some_and(|clients| clients.foreground > 0)
+    }
+
+    /// Where the app's front clients stand.
+    #[cfg(test)]
+    pub(crate) fn state(&self, app: &AppId) -> FrontState {
+        let held = self.0.borrow();
+        held.get(app)
+            .map_or(FrontState::None, |clients| clients.state())
     }
 
     /// Tells the machine where the front clients stand, the newest state of each app, until the engine ends.
@@ -129,7 +137,7 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_
 
 /// One client's lease.
 #[derive(Debug)]
-struct Lease {
+pub(crate) struct Lease {
     leases: Leases,
     app: AppId,
     foreground: bool,

@@ -37,7 +37,7 @@ impl Authority {
     }
 
     /// Whether the caller may act for an app.
-    pub(super) fn act(&self, peer: &Peer, app: &AppId) -> Result<(), Status> {
+    pub(crate) fn act(&self, peer: &Peer, app: &AppId) -> Result<(), Status> {
         self.read(peer, app)?;
         no_agent(peer, "act for its app")
     }

@@ -72,7 +72,7 @@ pub(super) fn registration(request: wire::RegisterRequest) -> Result<Registratio
     let conditions = request.conditions.iter().enumerate();
     Ok(RegistrationRequest {
         name: task("name", request.name)?,
-        entry_point: Some(entry_point(request.entry_point)?),
+        entry_point: entry_point(request.entry_point)?,
         trigger: trigger(request.trigger)?,
         conditions: conditions
             .map(|(n, number)| condition(n, *number))
@@ -93,13 +93,12 @@ fn group(text: String) -> Result<Option<GroupId>, Status> {
         .transpose()
 }
 
-fn entry_point(text: String) -> Result<EntryPoint, Status> {
-    if text.is_empty() {
-        let message = "missing; name an agent of the app's manifest, as running in the app's own process is not offered \
-            by this node yet";
-        return Err(problem::invalid("entry_point", message));
-    }
-    name("entry_point", EntryPoint::new(text))
+/// Empty = the app's own process (ACC-21).
+fn entry_point(text: String) -> Result<Option<EntryPoint>, Status> {
+    let named = (!text.is_empty()).then_some(text);
+    named
+        .map(|text| name("entry_point", EntryPoint::new(text)))
+        .transpose()
 }
 
 /// What the operator chose; `None` = leave it to the app.
@@ -216,6 +215,9 @@ fn exit(exit: &Exit) -> String {
         }
         Exit::LaunchFailed { message } => format!("not started: {message}"),
         Exit::Lost => "lost: nobody held it when the daemon came back".to_owned(),
+        Exit::Vanished => {
+            "it went with the app's own process; nobody saw how that ended".to_owned()
+        }
     }
 }
 
@@ -316,11 +318,12 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_point_is_needed() {
-        let refused = entry_point(String::new()).unwrap_err();
-        let (field, message) = problem::violations(&refused).remove(0);
-        assert_eq!(field, "entry_point");
-        assert!(message.contains("not offered"), "{message}");
+    fn no_entry_point_is_the_apps_own_process() {
+        assert_eq!(entry_point(String::new()).unwrap(), None, "ACC-21");
+        let named = entry_point("photo-sync".to_owned()).unwrap();
+        assert_eq!(named.unwrap().as_str(), "photo-sync");
+        let refused = entry_point("a\nb".to_owned()).unwrap_err();
+        assert_eq!(problem::violations(&refused).remove(0).0, "entry_point");
     }
 
     #[test]

@@ -30,8 +30,10 @@ use crate::clock::ClockRef;
 use crate::ports::{AppNotice, AppOwners, AppSource, EngineRef, look};
 use crate::status::StatusBoard;
 
+pub(crate) use attach::Lease;
 pub use attach::Leases;
 pub use authority::Authority;
+pub(crate) use peer::Peer;
 pub use recording::Recordings;
 pub use socket::{LocalSocket, SocketError};
 

@@ -7,20 +7,22 @@ use tokio::net::UnixStream;
 use tokio::net::unix::UCred;
 use tonic::{Request, Status};
 
+use crate::supervisor::is_front;
+
 /// The caller of every request on one connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Peer {
+pub(crate) struct Peer {
     /// Its user.
-    pub(super) uid: u32,
+    pub(crate) uid: u32,
     /// Its process when it connected; absent where it lives in another process namespace.
-    pub(super) pid: Option<u32>,
+    pub(crate) pid: Option<u32>,
     /// Where it stands towards runs.
-    pub(super) place: Place,
+    pub(crate) place: Place,
 }
 
 /// Whether a caller is a running agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(crate) enum Place {
     /// Outside of every cage.
     Outside,
     /// In the cage of a run: an agent, or something it started.
@@ -31,7 +33,7 @@ pub(super) enum Place {
 
 impl Peer {
     /// Asks the kernel, once for each connection. A process cannot leave its cage, so what is true now stays true.
-    pub(super) fn of(stream: &UnixStream, cage: &str) -> std::io::Result<Self> {
+    pub(crate) fn of(stream: &UnixStream, cage: &str) -> std::io::Result<Self> {
         let credentials = stream.peer_cred()?;
         Ok(Self::new(&credentials, cage))
     }
@@ -50,7 +52,10 @@ impl Peer {
 fn place(pid: u32, cage: &str) -> Place {
     let file: PathBuf = ["/proc", &pid.to_string(), "cgroup"].iter().collect();
     match std::fs::read_to_string(file) {
-        Ok(groups) => run_of(&groups, cage).map_or(Place::Outside, Place::Agent),
+        // An app's own process is no agent, also where the node started it.
+        Ok(groups) => run_of(&groups, cage)
+            .filter(|run| !is_front(*run))
+            .map_or(Place::Outside, Place::Agent),
         Err(_gone) => Place::Unknown,
     }
 }

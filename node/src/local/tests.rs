@@ -339,7 +339,7 @@ fn an_agent_reads_but_does_not_act_whatever_its_user() {
             cage: served.cage.clone(),
             owners: Arc::new(Manifests(Mutex::default())),
         };
-        let own = peer::Peer {
+        let own = Peer {
             uid: OWNER,
             ..peer.clone()
         };
@@ -408,9 +408,9 @@ impl Agent {
         Self { child, listener }
     }
 
-    async fn peer(&self, cage: &str) -> peer::Peer {
+    async fn peer(&self, cage: &str) -> Peer {
         let accepted = tokio::time::timeout(PATIENCE, self.listener.accept()).await;
-        peer::Peer::of(&accepted.unwrap().unwrap().0, cage).unwrap()
+        Peer::of(&accepted.unwrap().unwrap().0, cage).unwrap()
     }
 
     fn end(&mut self) {

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use lull_launcher::sandbox::{Grant, Sandbox};
 use lull_policy::{AgentDeclaration, App, Capability, TaskType};
 
-use super::Agent;
+use super::{Agent, Program};
 
 /// What a capability allows.
 #[derive(Debug, Clone, Copy)]
@@ -118,12 +118,29 @@ pub fn grants(app: &App, agent: &AgentDeclaration) -> BTreeSet<Grant> {
         .collect()
 }
 
+/// What an app's own process is granted, where the node starts it: all that its capabilities open to any of its agents.
+fn grants_of_front(app: &App) -> BTreeSet<Grant> {
+    let had = TABLE.iter().filter(|row| app.can(row.capability));
+    had.flat_map(|row| row.grants)
+        .map(|(_, grant)| *grant)
+        .collect()
+}
+
 /// The sandbox of an agent, its app's own folder still to be added.
 pub(super) fn sandbox(app: &App, agent: &Agent) -> Sandbox {
+    confined(grants(app, &agent.declaration), &agent.program)
+}
+
+/// The sandbox of an app's own process, likewise.
+pub(super) fn sandbox_of_front(app: &App, front: &Program) -> Sandbox {
+    confined(grants_of_front(app), front)
+}
+
+fn confined(grants: BTreeSet<Grant>, program: &Program) -> Sandbox {
     Sandbox {
-        grants: grants(app, &agent.declaration),
-        reads: agent.reads.clone(),
-        writes: agent.writes.clone(),
+        grants,
+        reads: program.reads.clone(),
+        writes: program.writes.clone(),
         devices: Vec::new(),
     }
 }

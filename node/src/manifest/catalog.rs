@@ -8,13 +8,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use lull_launcher::sandbox::Sandbox;
 use lull_policy::{App, AppId, EntryPoint};
 use tokio::sync::watch;
 
 use super::owner::{Owner, OwnerError, Rights, Users};
 use super::state_folder::{self, FolderError};
 use super::uids::{UidBook, UidError};
-use super::{Manifest, allowed, bounds, folder, read};
+use super::{Manifest, Program, allowed, bounds, folder, read};
 use crate::config::NodeConfig;
 use crate::durable_file;
 use crate::error_chain::chain;
@@ -357,31 +358,60 @@ impl AppUsers for Catalog {
 
 impl AgentCatalog for Catalog {
     fn agent(&self, app: &AppId, entry_point: &EntryPoint) -> Result<AgentProgram, String> {
-        let installed = self.installed();
-        let found = installed.apps.get(app).ok_or_else(|| {
-            format!(
-                "app {app} is not installed: no manifest in {} has its id",
-                self.config.apps_dir.display()
-            )
-        })?;
+        let found = self.find(app)?;
         let agent = found.manifest.agents.get(entry_point).ok_or_else(|| {
             format!(
                 "entry point {entry_point} is not declared in {}",
                 found.file.display()
             )
         })?;
+        let sandbox = allowed::sandbox(&found.manifest.app(), agent);
+        self.ready(&found, &agent.program, sandbox)
+    }
+
+    fn front(&self, app: &AppId) -> Result<AgentProgram, String> {
+        let found = self.find(app)?;
+        let front = found.manifest.front.as_ref().ok_or_else(|| {
+            format!(
+                "the app's own process does not run, and {} does not say how it is started; start the app, or add a [front] with its command",
+                found.file.display()
+            )
+        })?;
+        let sandbox = allowed::sandbox_of_front(&found.manifest.app(), front);
+        self.ready(&found, front, sandbox)
+    }
+}
+
+impl Catalog {
+    fn find(&self, app: &AppId) -> Result<Arc<InstalledApp>, String> {
+        let installed = self.installed();
+        installed.apps.get(app).cloned().ok_or_else(|| {
+            format!(
+                "app {app} is not installed: no manifest in {} has its id",
+                self.config.apps_dir.display()
+            )
+        })
+    }
+
+    /// A program as its app's user, with the app's folder there.
+    fn ready(
+        &self,
+        app: &InstalledApp,
+        program: &Program,
+        sandbox: Sandbox,
+    ) -> Result<AgentProgram, String> {
         let states = self.config.app_states_dir();
-        let state_dir =
-            state_folder::ensure(&states, app, &found.owner).map_err(|error| chain(&error))?;
+        let state_dir = state_folder::ensure(&states, &app.manifest.id, &app.owner)
+            .map_err(|error| chain(&error))?;
         Ok(AgentProgram {
-            program: agent.program.clone(),
-            args: agent.args.clone(),
-            environment: agent.environment.clone(),
-            uid: found.owner.uid,
-            gid: found.owner.gid,
-            groups: found.owner.groups.clone(),
-            user_name: found.owner.name.clone(),
-            sandbox: allowed::sandbox(&found.manifest.app(), agent),
+            program: program.path.clone(),
+            args: program.args.clone(),
+            environment: program.environment.clone(),
+            uid: app.owner.uid,
+            gid: app.owner.gid,
+            groups: app.owner.groups.clone(),
+            user_name: app.owner.name.clone(),
+            sandbox,
             state_dir,
         })
     }

@@ -158,13 +158,13 @@ fn certificate(app: &App, agent: &Agent) -> AgentCertificate {
     let (mut may, mut may_not) = (Vec::new(), Vec::new());
     may.push("read and change its app's own folder".to_owned());
     may.push("read and execute the system's programs, and read its settings".to_owned());
-    let program = agent.program.to_string_lossy();
-    let own = own_programs(&program, &agent.args);
+    let program = agent.program.path.to_string_lossy();
+    let own = own_programs(&program, &agent.program.args);
     let own = own.iter().filter(|path| !is_system(path));
     let own: Vec<String> = own.map(|path| path.display().to_string()).collect();
     may.extend(all("read and execute", &own));
-    may.extend(all("read", &agent.reads));
-    may.extend(all("read and change", &agent.writes));
+    may.extend(all("read", &agent.program.reads));
+    may.extend(all("read and change", &agent.program.writes));
     for row in &grant::TABLE {
         let list = if granted.contains(&row.grant) {
             &mut may
@@ -186,7 +186,7 @@ fn certificate(app: &App, agent: &Agent) -> AgentCertificate {
             .map(|task_type| word(&TYPES, task_type))
             .collect(),
         command: std::iter::once(program.into_owned())
-            .chain(agent.args.clone())
+            .chain(agent.program.args.clone())
             .collect(),
         may,
         may_not,
@@ -226,9 +226,13 @@ fn wrong_in(app: &App, agent: &Agent, errors: &mut Vec<Finding>) {
         path.file_name()
             .map(|name| name.to_string_lossy().into_owned())
     };
-    let mut called = name(&agent.program);
+    let mut called = name(&agent.program.path);
     if called.as_deref() == Some("env") {
-        called = agent.args.first().and_then(|arg| name(Path::new(arg)));
+        called = agent
+            .program
+            .args
+            .first()
+            .and_then(|arg| name(Path::new(arg)));
     }
     if let Some((program, why, rule)) = USELESS
         .iter()
@@ -239,17 +243,17 @@ fn wrong_in(app: &App, agent: &Agent, errors: &mut Vec<Finding>) {
     }
     if let Some(folder) = PRIVATE
         .iter()
-        .find(|folder| agent.program.starts_with(folder))
+        .find(|folder| agent.program.path.starts_with(folder))
     {
         let problem = format!(
             "{} lies below {folder}, where no agent's program is executed; install it by a package",
-            agent.program.display()
+            agent.program.path.display()
         );
         errors.push(finding(place("command"), problem, "RUN-46"));
     }
     for variable in SESSION
         .iter()
-        .filter(|name| agent.environment.contains_key(**name))
+        .filter(|name| agent.program.environment.contains_key(**name))
     {
         let problem =
             format!("{variable} leads to a display or a session, which no agent has; leave it out");

@@ -72,6 +72,8 @@ pub struct Manifest {
     pub user: Option<String>,
     /// What it may do beyond running.
     pub capabilities: BTreeSet<Capability>,
+    /// The app's own program, for in-process tasks (RUN-04); absent = it is never started by the node.
+    pub front: Option<Program>,
     /// Its agents.
     pub agents: BTreeMap<EntryPoint, Agent>,
     /// Registrations that the daemon makes for it.
@@ -83,8 +85,15 @@ pub struct Manifest {
 pub struct Agent {
     /// What the machine needs to know of it.
     pub declaration: AgentDeclaration,
+    /// What is started.
+    pub program: Program,
+}
+
+/// A program of a manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
     /// The program: an absolute path without `..`.
-    pub program: PathBuf,
+    pub path: PathBuf,
     /// Its arguments.
     pub args: Vec<String>,
     /// What is added to its environment.

@@ -10,9 +10,19 @@ use lull_policy::{
     usual_capabilities,
 };
 
-use super::{Agent, Manifest, allowed, bounds, register};
+use super::{Agent, Manifest, Program, allowed, bounds, register};
 
-const KEYS: [&str; 6] = ["id", "version", "user", "capabilities", "agent", "register"];
+const KEYS: [&str; 7] = [
+    "id",
+    "version",
+    "user",
+    "capabilities",
+    "front",
+    "agent",
+    "register",
+];
+
+const FRONT_KEYS: [&str; 4] = ["command", "environment", "reads", "writes"];
 
 const AGENT_KEYS: [&str; 10] = [
     "entry_point",
@@ -80,6 +90,10 @@ pub fn read(file: &Path, text: &str, policy: &Policy) -> Result<Manifest, Docume
             version: version(root)?,
             user: user(root)?,
             capabilities: capabilities(root)?,
+            front: root
+                .section("front", &FRONT_KEYS)?
+                .map(|section| program(&section))
+                .transpose()?,
             registrations: register::read(root, &agents, policy)?,
             agents,
         })
@@ -145,8 +159,8 @@ fn capabilities(root: &Section<'_>) -> Result<BTreeSet<Capability>, DocumentErro
 
 fn agents(root: &Section<'_>) -> Result<BTreeMap<EntryPoint, Agent>, DocumentError> {
     let sections = root.sections("agent", &AGENT_KEYS)?;
-    if sections.is_empty() {
-        return Err(root.missing("agent", "one [[agent]] at least"));
+    if sections.is_empty() && !root.has("front") {
+        return Err(root.missing("agent", "one [[agent]] at least, or a [front]"));
     }
     if sections.len() > bounds::AGENTS {
         let problem = format!(
@@ -185,7 +199,6 @@ fn agent(section: &Section<'_>) -> Result<Agent, DocumentError> {
     let expected = "the agent's name, in quotes";
     let entry_point = section.parsed("entry_point", expected, |text| EntryPoint::new(text))?;
     let entry_point = entry_point.ok_or_else(|| section.missing("entry_point", expected))?;
-    let (program, args) = command(section)?;
     Ok(Agent {
         declaration: AgentDeclaration {
             entry_point,
@@ -195,7 +208,14 @@ fn agent(section: &Section<'_>) -> Result<Agent, DocumentError> {
             multiple_instances: section.flag("multiple_instances")?.unwrap_or(false),
             resource_group: resource_group(section)?,
         },
-        program,
+        program: program(section)?,
+    })
+}
+
+fn program(section: &Section<'_>) -> Result<Program, DocumentError> {
+    let (path, args) = command(section)?;
+    Ok(Program {
+        path,
         args,
         environment: environment(section)?,
         reads: paths(section, "reads", refuse_read)?,

@@ -77,6 +77,23 @@ fn parse(text: &str) -> Result<Manifest, lull_document::DocumentError> {
     read(Path::new("photos.toml"), text, &Policy::default())
 }
 
+#[test]
+fn an_app_may_have_nothing_but_its_own_program() {
+    let text = "id = \"photos\"\nversion = \"1\"\n[front]\ncommand = [\"/usr/bin/photos\", \"--quiet\"]\nreads = [\"/srv/in\"]\n";
+    let manifest = parse(text).unwrap();
+    assert!(manifest.agents.is_empty());
+    let front = manifest.front.unwrap();
+    assert_eq!(front.path, Path::new("/usr/bin/photos"));
+    assert_eq!(
+        (front.args, front.reads),
+        (vec!["--quiet".to_owned()], vec!["/srv/in".to_owned()])
+    );
+    let wrong = parse(&text.replace("reads", "memory"))
+        .unwrap_err()
+        .to_string();
+    assert!(wrong.contains("front.memory"), "{wrong}");
+}
+
 fn subject(text: &str) -> Subject {
     Subject::new(text).unwrap()
 }
@@ -87,9 +104,9 @@ fn a_full_manifest_is_read() {
     assert_eq!(manifest.id.as_str(), "photos");
     assert_eq!(manifest.user.as_deref(), Some("photos"));
     let sync = &manifest.agents[&EntryPoint::new("photo-sync").unwrap()];
-    assert_eq!(sync.program, Path::new("/usr/lib/photos/photo-sync"));
-    assert_eq!(sync.args, ["--fast", ""]);
-    assert_eq!(sync.environment["PHOTOS_FROM"], "/data/in");
+    assert_eq!(sync.program.path, Path::new("/usr/lib/photos/photo-sync"));
+    assert_eq!(sync.program.args, ["--fast", ""]);
+    assert_eq!(sync.program.environment["PHOTOS_FROM"], "/data/in");
     assert_eq!(sync.declaration.memory, Some(Bytes::mib(32)));
     assert_eq!(sync.declaration.time, Some(Span::seconds(20)));
     assert_eq!(sync.declaration.types.len(), 4);

@@ -17,6 +17,12 @@ pub trait AgentCatalog: Send + Sync + Debug + 'static {
     /// Why it cannot be started, for people: the app is gone, the entry point is not declared, its folder cannot be had. The text
     /// becomes the outcome of the run (`not-started`), so it names the thing, the value and the way out.
     fn agent(&self, app: &AppId, entry_point: &EntryPoint) -> Result<AgentProgram, String>;
+
+    /// The app's own program, which is started in the background for its in-process tasks (RUN-04). As [`agent`](Self::agent).
+    ///
+    /// # Errors
+    /// Why it cannot be started; above all, that its manifest has no `[front]`.
+    fn front(&self, app: &AppId) -> Result<AgentProgram, String>;
 }
 
 /// One agent program, ready to be started.

@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lull_policy::{Event, Exit, Launch, Report, RunId, ScheduledKind, Span, bounds};
+use lull_policy::{Event, Exit, HostKind, Launch, Report, RunId, ScheduledKind, Span, bounds};
 use lull_proto::agent::{FromAgent, PROTOCOL, ToAgent};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Sleep;
@@ -18,6 +18,7 @@ use tokio::time::Sleep;
 use super::Setup;
 use super::agent_socket::{AgentSocket, Heard};
 use super::delivery::deliver;
+use super::hosted::Hosted;
 use super::order::{self, Note, line};
 use super::sabotage;
 use super::seat::{Cancel, End, FromRun, ToRun};
@@ -32,8 +33,8 @@ const PROGRESS: Duration = Duration::from_millis(100);
 /// Bytes that may wait for an agent that does not read; then its questions stay without answer. Invocation and cancel always fit.
 const OUTBOX: usize = 32 * 1024;
 
-/// Why a launch without entry point ends before it begins: nothing that this release accepts is registered for it.
-const IN_PROCESS: &str = "it runs in the app's own process, which is not offered by this node yet";
+/// Why a launch ends before it begins that names neither an entry point nor the app's own process.
+const NO_AGENT: &str = "it names no entry point; this is a fault of the node, please report it";
 
 /// How a conversation begins.
 #[derive(Debug)]
@@ -53,12 +54,14 @@ pub(super) enum Begin {
     reason = "four independent facts about one agent"
 )]
 pub(super) struct Conversation {
-    run: RunId,
-    setup: Arc<Setup>,
+    pub(super) run: RunId,
+    pub(super) setup: Arc<Setup>,
     to_desk: mpsc::Sender<FromRun>,
-    from_desk: mpsc::Receiver<ToRun>,
-    cancel: watch::Receiver<Option<Cancel>>,
-    note: Option<Note>,
+    pub(super) from_desk: mpsc::Receiver<ToRun>,
+    pub(super) cancel: watch::Receiver<Option<Cancel>>,
+    pub(super) note: Option<Note>,
+    /// It runs in the app's own process.
+    pub(super) hosted: Option<Hosted>,
     socket: Option<AgentSocket>,
     /// Nothing more can be said to the agent.
     mute: bool,
@@ -73,7 +76,7 @@ pub(super) struct Conversation {
     queue: VecDeque<(Event, usize)>,
     /// Progress not yet passed on.
     progress: Option<u32>,
-    end: Option<End>,
+    pub(super) end: Option<End>,
 }
 
 /// The waits of a conversation.
@@ -111,6 +114,7 @@ impl Conversation {
             from_desk,
             cancel,
             note: None,
+            hosted: None,
             socket: None,
             mute: false,
             deaf: false,
@@ -126,6 +130,9 @@ impl Conversation {
     /// Goes on until the end of the run is durable, or the daemon ends.
     pub(super) async fn run(mut self, begin: Begin) {
         match begin {
+            Begin::Launch(launch) if launch.host == HostKind::InProcess => {
+                self.activate(launch).await;
+            }
             Begin::Launch(launch) => self.prepare(launch).await,
             Begin::Adopted(note) => self.note = note.map(|note| *note),
             Begin::Never(message) => self.end = Some(End::never(message)),
@@ -139,7 +146,7 @@ impl Conversation {
     async fn prepare(&mut self, launch: Box<Launch>) {
         let setup = Arc::clone(&self.setup);
         let preparing = tokio::task::spawn_blocking(move || {
-            let entry_point = launch.entry_point.as_ref().ok_or(IN_PROCESS)?;
+            let entry_point = launch.entry_point.as_ref().ok_or(NO_AGENT)?;
             let program = setup.catalog.agent(&launch.app, entry_point)?;
             order::order(&launch, program, setup.clock.now(), sabotage::limits_off())
         });
@@ -216,7 +223,7 @@ impl Conversation {
         }
     }
 
-    fn obey(&mut self, word: ToRun) {
+    pub(super) fn obey(&mut self, word: ToRun) {
         match word {
             ToRun::Started(socket) => {
                 let socket = socket.map(AgentSocket::new).transpose();
@@ -234,6 +241,8 @@ impl Conversation {
                         .extend(line(&ToAgent::MemoryUsage { usage, limit }));
                 }
             }
+            // Its process was killed: the socket says so next.
+            ToRun::Killed => {}
             ToRun::Ended(end) => self.end = Some(end),
         }
     }
@@ -252,7 +261,7 @@ impl Conversation {
                 number: cancel.reason.number(),
                 grace_ms: grace.map(Span::as_millis),
             }));
-        } else {
+        } else if self.hosted.is_none() {
             self.tell_desk(FromRun::Terminate(self.run)).await;
         }
     }
@@ -268,7 +277,10 @@ impl Conversation {
                 waits.rest = Some(Box::pin(tokio::time::sleep(REST)));
                 self.take_lines(&lines, waits).await;
             }
-            Ok(Heard::Closed) => self.deaf = true,
+            Ok(Heard::Closed) => {
+                self.deaf = true;
+                self.left_by_its_host().await;
+            }
             Ok(Heard::TooLong) => {
                 tracing::warn!(
                     run = self.run.0,
@@ -279,9 +291,13 @@ impl Conversation {
                 self.fall_silent().await;
             }
             Err(error) => {
-                tracing::warn!(run = self.run.0, %error, "the agent's socket failed");
+                // For a run in the app's process: it went with something unread.
+                if self.hosted.is_none() {
+                    tracing::warn!(run = self.run.0, %error, "the agent's socket failed");
+                }
                 self.deaf = true;
                 self.fall_silent().await;
+                self.left_by_its_host().await;
             }
         }
     }
@@ -290,7 +306,7 @@ impl Conversation {
     async fn fall_silent(&mut self) {
         self.mute = true;
         self.outbox.clear();
-        if self.cancel.borrow().is_some() {
+        if self.cancel.borrow().is_some() && self.hosted.is_none() {
             self.tell_desk(FromRun::Terminate(self.run)).await;
         }
     }
@@ -333,7 +349,12 @@ impl Conversation {
             FromAgent::Hello { protocol } => self.invoke(protocol).await,
             FromAgent::Progress { value } => self.progress = Some(value),
             FromAgent::MemoryUsage {} => {
-                if !self.asked {
+                if self.hosted.is_some() {
+                    self.outbox.extend(line(&ToAgent::MemoryUsage {
+                        usage: None,
+                        limit: None,
+                    }));
+                } else if !self.asked {
                     self.asked = true;
                     self.tell_desk(FromRun::Memory(self.run)).await;
                 }
@@ -341,8 +362,12 @@ impl Conversation {
             FromAgent::DeferralTaken {} => return Some(Report::DeferralTaken),
             FromAgent::DeferralCompleted {} => return Some(Report::DeferralCompleted),
             FromAgent::UpdateCard {} => return Some(Report::CardUpdated),
-            FromAgent::Complete {} => return Some(Report::Completed),
+            FromAgent::Complete {} => {
+                self.last_word();
+                return Some(Report::Completed);
+            }
             FromAgent::Abort { mut message } => {
+                self.last_word();
                 message.truncate(message.floor_char_boundary(bounds::MESSAGE));
                 return Some(Report::Aborted { message });
             }
@@ -362,7 +387,9 @@ impl Conversation {
         let invocation = note.invocation(self.setup.clock.now());
         self.outbox.extend(line(&ToAgent::Invoke(invocation)));
         let kept = note.encode();
-        self.tell_desk(FromRun::Note(self.run, kept)).await;
+        if self.hosted.is_none() {
+            self.tell_desk(FromRun::Note(self.run, kept)).await;
+        }
         if self.cancel.borrow().is_some() {
             self.pass_on_cancel().await;
         }

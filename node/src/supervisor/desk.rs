@@ -10,11 +10,12 @@ use std::sync::Arc;
 
 use lull_launcher::wire::{Event, Process, Request};
 use lull_launcher::{ClientError, HeldRun};
-use lull_policy::{Launch, RunId};
+use lull_policy::{HostKind, Launch, RunId};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::conversation::{Begin, Conversation};
+use super::front_desk::{self, FrontSeat, is_front};
 use super::launcher::{Launcher, retry};
 use super::order::{Note, Order};
 use super::seat::{Cancel, End, FROM_RUNS, FromRun, Holds, Seat, Stage, TO_RUN, ToRun, request};
@@ -29,15 +30,18 @@ const EARLY: usize = 1_024;
 /// The desk.
 #[derive(Debug)]
 pub(super) struct Desk {
-    setup: Arc<Setup>,
+    pub(super) setup: Arc<Setup>,
     /// Absent while it is being connected to again.
     launcher: Option<Launcher>,
     held: Vec<HeldRun>,
     seats: BTreeMap<RunId, Seat>,
     early: BTreeMap<RunId, Early>,
-    conversations: JoinSet<()>,
+    /// The apps' own processes that were started here.
+    pub(super) fronts: BTreeMap<RunId, FrontSeat>,
+    pub(super) next_front: u64,
+    pub(super) conversations: JoinSet<()>,
     from_runs: mpsc::Receiver<FromRun>,
-    words: mpsc::Sender<FromRun>,
+    pub(super) words: mpsc::Sender<FromRun>,
     limits_off: bool,
 }
 
@@ -61,6 +65,8 @@ impl Desk {
             held,
             seats: BTreeMap::new(),
             early: BTreeMap::new(),
+            fronts: BTreeMap::new(),
+            next_front: 1,
             conversations: JoinSet::new(),
             from_runs,
             words,
@@ -115,6 +121,10 @@ impl Desk {
         let known = self.known().await.map_err(SupervisorError::Engine)?;
         for held in std::mem::take(&mut self.held) {
             let run = RunId(held.run);
+            if is_front(run) {
+                self.adopt_front(held).await;
+                continue;
+            }
             if !known.contains(&run) {
                 tracing::warn!(
                     run = run.0,
@@ -155,6 +165,8 @@ impl Desk {
     async fn obey(&mut self, order: RunOrder) {
         match order {
             RunOrder::Launch(launch) => self.launch(launch),
+            RunOrder::StartFront { app } => self.start_front(app),
+            RunOrder::KillFront { app } => self.kill_front(&app).await,
             RunOrder::AskToCancel { .. } | RunOrder::Kill { .. } if self.limits_off => {}
             RunOrder::AskToCancel {
                 run,
@@ -170,7 +182,13 @@ impl Desk {
             RunOrder::Kill { run } => match self.seats.get_mut(&run) {
                 Some(seat) => {
                     seat.killed = true;
-                    self.send(&Request::Kill { run: run.0 }, None).await;
+                    if let Stage::Hosted(app) = &seat.stage {
+                        // It is in no cage of its own: the app's whole process goes (RUN-05).
+                        tell(seat, ToRun::Killed);
+                        self.setup.fronts.kill(app);
+                    } else {
+                        self.send(&Request::Kill { run: run.0 }, None).await;
+                    }
                 }
                 None => self.keep_early(run, |early| early.kill = true),
             },
@@ -178,7 +196,7 @@ impl Desk {
                 Some(seat) => {
                     seat.holds.put(hold);
                     // One that is not with the launcher yet is told it right after its launch.
-                    if !matches!(seat.stage, Stage::Preparing) {
+                    if !matches!(seat.stage, Stage::Preparing | Stage::Hosted(_)) {
                         self.send(&request(run, hold), None).await;
                     }
                 }
@@ -206,7 +224,13 @@ impl Desk {
         } else {
             Begin::Launch(launch)
         };
-        self.seat(run, begin, Stage::Preparing, early.cancel);
+        let stage = match &begin {
+            Begin::Launch(launch) if launch.host == HostKind::InProcess => {
+                Stage::Hosted(launch.app.clone())
+            }
+            Begin::Launch(_) | Begin::Adopted(_) | Begin::Never(_) => Stage::Preparing,
+        };
+        self.seat(run, begin, stage, early.cancel);
         if let Some(seat) = self.seats.get_mut(&run) {
             seat.holds = early.holds;
         }
@@ -244,6 +268,7 @@ impl Desk {
     async fn serve_run(&mut self, word: FromRun) {
         match word {
             FromRun::Ordered(run, order) => self.order(run, order).await,
+            FromRun::Front(app, prepared) => self.front_ordered(app, prepared).await,
             FromRun::Note(run, note) => {
                 if let Some(seat) = self.seats.get_mut(&run) {
                     seat.note = Some(note.clone());
@@ -264,9 +289,11 @@ impl Desk {
                 }
             }
             FromRun::Done(run) => {
-                self.seats.remove(&run);
+                let seat = self.seats.remove(&run);
                 self.setup.board.remove_process(run);
-                self.send(&Request::Forget { run: run.0 }, None).await;
+                if !seat.is_some_and(|seat| matches!(seat.stage, Stage::Hosted(_))) {
+                    self.send(&Request::Forget { run: run.0 }, None).await;
+                }
             }
         }
     }
@@ -318,7 +345,11 @@ impl Desk {
         }
     }
 
-    async fn send(&mut self, request: &Request, fd: Option<std::os::fd::BorrowedFd<'_>>) {
+    pub(super) async fn send(
+        &mut self,
+        request: &Request,
+        fd: Option<std::os::fd::BorrowedFd<'_>>,
+    ) {
         if let Some(launcher) = &self.launcher
             && let Err(error) = launcher.send(request, fd).await
         {
@@ -329,6 +360,9 @@ impl Desk {
     async fn hear(&mut self, event: Event, socket: Option<OwnedFd>) {
         match event {
             Event::Started { run, process } => self.started(RunId(run), &process, socket),
+            Event::Ended { run, exit, .. } if is_front(RunId(run)) => {
+                self.front_ended(RunId(run), front_desk::exit(exit)).await;
+            }
             Event::Ended {
                 run,
                 exit,
@@ -354,6 +388,9 @@ impl Desk {
     }
 
     fn started(&mut self, run: RunId, process: &Process, socket: Option<OwnedFd>) {
+        if is_front(run) {
+            return self.front_started(run, process);
+        }
         let Some(seat) = self.seats.get_mut(&run) else {
             return;
         };
@@ -400,7 +437,7 @@ impl Desk {
         let holds: BTreeSet<RunId> = held.iter().map(|run| RunId(run.run)).collect();
         for run in held {
             let id = RunId(run.run);
-            if !self.seats.contains_key(&id) {
+            if !self.seats.contains_key(&id) && !self.fronts.contains_key(&id) {
                 self.send(&Request::Kill { run: run.run }, None).await;
             } else if let Some(process) = run.process {
                 self.started(id, &process, run.socket);
@@ -409,7 +446,7 @@ impl Desk {
         let mut again = Vec::new();
         for (run, seat) in &mut self.seats {
             match &seat.stage {
-                Stage::Preparing | Stage::Ended => {}
+                Stage::Preparing | Stage::Hosted(_) | Stage::Ended => {}
                 _ if holds.contains(run) => again.push(*run),
                 Stage::Ordered { sent_to, .. } if sent_to.is_none_or(|sent| sent == pid) => {
                     again.push(*run);
@@ -420,6 +457,7 @@ impl Desk {
         for run in again {
             self.repeat(run).await;
         }
+        self.resume_fronts(&holds).await;
     }
 
     /// Says again what a lost connection may have swallowed.

@@ -9,6 +9,7 @@
 //!
 //! - `desk` is the one task that takes orders and speaks to the launcher;
 //! - `conversation` is one task a run: the line protocol, and its reports to the engine;
+//! - `hosted` is a conversation with a run in the app's own process, `front_desk` starts and ends such processes;
 //! - `order` makes a launch order of a decision and a program.
 
 mod agent_socket;
@@ -16,6 +17,8 @@ mod catalog;
 mod conversation;
 mod delivery;
 mod desk;
+mod front_desk;
+mod hosted;
 mod launcher;
 mod nodes;
 mod order;
@@ -32,10 +35,12 @@ use lull_policy::RunId;
 use tokio::sync::mpsc;
 
 use crate::clock::ClockRef;
+use crate::fronts::Fronts;
 use crate::ports::{EngineError, EngineRef, RunOrder};
 use crate::status::StatusBoard;
 pub use catalog::{AgentCatalog, AgentProgram};
 use desk::Desk;
+pub(crate) use front_desk::is_front;
 use launcher::Launcher;
 
 /// What the supervisor stands on.
@@ -55,6 +60,10 @@ pub struct Setup {
     pub launcher_socket: PathBuf,
     /// Name of the folder of cages.
     pub cages: String,
+    /// The apps' own processes.
+    pub fronts: Fronts,
+    /// The node's socket, which such a process is told of.
+    pub local_socket: PathBuf,
 }
 
 /// Why there is no supervision.
@@ -104,9 +113,10 @@ impl Supervisor {
         })
     }
 
-    /// The runs that the launcher holds: alive, or ended with their end not yet durable.
+    /// The runs that the launcher holds: alive, or ended with their end not yet durable. An app's own process is none.
     pub fn held(&self) -> Vec<RunId> {
-        self.held.clone()
+        let runs = self.held.iter().copied();
+        runs.filter(|run| !is_front(*run)).collect()
     }
 
     /// Supervises until both channels are closed; the runs go on with the launcher.

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 
 use lull_launcher::sandbox::Sandbox;
 use lull_launcher::wire;
-use lull_policy::{Class, Details, Launch, Now, Push, Running, Trigger, TriggerKind};
+use lull_policy::{AppId, Class, Details, Launch, Now, Push, Running, Trigger, TriggerKind};
 use lull_proto::agent::{
     Invocation, LINE_LIMIT, Occasion, PROTOCOL, PushDetails, ToAgent, environment,
 };
@@ -14,6 +14,7 @@ use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use serde::{Deserialize, Serialize};
 
 use super::AgentProgram;
+use super::front_desk::front_run;
 use super::nodes::nodes;
 
 /// Processes and threads of an agent at one time. An agent is a small program: a shell script needs four, a runtime with a thread for
@@ -26,6 +27,12 @@ pub(super) const OPEN_FILES: u64 = 1024;
 /// The descriptor of the agent's socket, and that of the payload.
 const SOCKET: &str = "3";
 const PAYLOAD: &str = "4";
+
+/// Names the node's socket to an app's own process, as the SDK reads it.
+const NODE_SOCKET: &str = "LULL_NODE_SOCKET";
+
+/// Tells an app's own process that nobody is looking at it.
+const BACKGROUND: &str = "--background";
 
 /// What is inherited of the daemon's own environment.
 const INHERITED: [&str; 3] = ["PATH", "LANG", "TZ"];
@@ -115,6 +122,45 @@ pub(super) fn order(
     Ok((order, note))
 }
 
+/// Makes the order of an app's own process (RUN-04): a program that is nobody's run, with no limit but the number of its processes. Its
+/// last argument is `--background`, so that it opens no window.
+pub(super) fn front(
+    number: u64,
+    app: &AppId,
+    program: AgentProgram,
+    socket: &std::path::Path,
+) -> Result<Box<wire::Launch>, String> {
+    let folder = text("the app's folder", program.state_dir.as_path())?;
+    let socket = text("the node's socket", socket)?;
+    let mut variables = surroundings(&program, &folder);
+    variables.insert(environment::APP.to_owned(), app.to_string());
+    variables.insert(environment::STATE.to_owned(), folder.clone());
+    variables.insert(NODE_SOCKET.to_owned(), socket);
+    let mut args = program.args;
+    args.push(BACKGROUND.to_owned());
+    let mut sandbox = program.sandbox;
+    sandbox.writes.push(folder.clone());
+    Ok(Box::new(wire::Launch {
+        run: front_run(number),
+        program: text("the program", program.program.as_path())?,
+        environment: variables,
+        args,
+        uid: program.uid,
+        gid: program.gid,
+        groups: program.groups,
+        folder,
+        memory: None,
+        pids: PIDS,
+        open_files: OPEN_FILES,
+        sandbox: Some(sandbox),
+        class: wire::Class::Background,
+        offline: false,
+        closed: Vec::new(),
+        payload: false,
+        note: app.to_string(),
+    }))
+}
+
 /// What its manifest grants, the app's own folder, and the device that it was started for (TRGD-26, TRGD-34).
 fn sandbox(launch: &Launch, declared: Sandbox, folder: &str) -> Sandbox {
     let mut sandbox = declared;
@@ -152,7 +198,7 @@ fn text(what: &str, path: &std::path::Path) -> Result<String, String> {
     text.ok_or_else(|| format!("{what} {} is not UTF-8; rename it", path.display()))
 }
 
-fn note(launch: &Launch) -> Note {
+pub(super) fn note(launch: &Launch) -> Note {
     let mut note = Note {
         invocation: Invocation {
             protocol: PROTOCOL,
@@ -260,22 +306,7 @@ fn environment(
     folder: &str,
     now: Now,
 ) -> BTreeMap<String, String> {
-    let inherited = INHERITED
-        .iter()
-        .filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?)));
-    let mut all: BTreeMap<String, String> = inherited.collect();
-    all.entry("PATH".to_owned())
-        .or_insert_with(|| PATH.to_owned());
-    all.insert("HOME".to_owned(), folder.to_owned());
-    // Nobody else's place for temporary files is open to it.
-    all.insert("TMPDIR".to_owned(), folder.to_owned());
-    all.extend(
-        program
-            .user_name
-            .iter()
-            .map(|name| ("USER".to_owned(), name.clone())),
-    );
-    all.extend(program.environment.clone());
+    let mut all = surroundings(program, folder);
     let mut own = |name: &str, value: Option<String>| match value {
         Some(value) => drop(all.insert(name.to_owned(), value)),
         None => drop(all.remove(name)),
@@ -303,6 +334,27 @@ fn environment(
         environment::CANCEL_AFTER,
         launch.cancel_at.map(|at| seconds(at).to_string()),
     );
+    all
+}
+
+/// What a program of an app finds, whatever it is started for.
+fn surroundings(program: &AgentProgram, folder: &str) -> BTreeMap<String, String> {
+    let inherited = INHERITED
+        .iter()
+        .filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?)));
+    let mut all: BTreeMap<String, String> = inherited.collect();
+    all.entry("PATH".to_owned())
+        .or_insert_with(|| PATH.to_owned());
+    all.insert("HOME".to_owned(), folder.to_owned());
+    // Nobody else's place for temporary files is open to it.
+    all.insert("TMPDIR".to_owned(), folder.to_owned());
+    all.extend(
+        program
+            .user_name
+            .iter()
+            .map(|name| ("USER".to_owned(), name.clone())),
+    );
+    all.extend(program.environment.clone());
     all
 }
 

@@ -3,13 +3,13 @@
 use std::os::fd::OwnedFd;
 
 use lull_launcher::wire;
-use lull_policy::{Bytes, CancelReason, Exit, RunId, Running, Usage, bounds};
+use lull_policy::{AppId, Bytes, CancelReason, Exit, RunId, Running, Usage, bounds};
 use tokio::sync::{mpsc, watch};
 
 use super::order::Order;
 use crate::ports::Hold;
 
-/// What the desk says to a conversation: one start, one end, and one answer at a time about memory.
+/// What the desk says to a conversation: one start, one end, one kill, and one answer at a time about memory.
 pub(super) const TO_RUN: usize = 4;
 
 /// What conversations say to the desk. Each waits for room, and the desk never waits for them.
@@ -34,6 +34,8 @@ pub(super) enum ToRun {
         usage: Option<u64>,
         limit: Option<u64>,
     },
+    /// Its kill was ordered: said to runs in the app's own process only, the others are killed by the launcher.
+    Killed,
     /// Nobody of it lives.
     Ended(End),
 }
@@ -58,6 +60,11 @@ impl End {
     /// Nobody held it any more.
     pub(super) fn lost() -> Self {
         Self::bare(Exit::Lost)
+    }
+
+    /// As the node saw it itself.
+    pub(super) fn seen(exit: Exit) -> Self {
+        Self::bare(exit)
     }
 
     fn bare(exit: Exit) -> Self {
@@ -106,6 +113,8 @@ pub(super) enum FromRun {
     Terminate(RunId),
     /// Its end is durable.
     Done(RunId),
+    /// The order of an app's own process, or why there is none.
+    Front(AppId, Result<Box<wire::Launch>, String>),
 }
 
 /// What the desk keeps of a run.
@@ -178,6 +187,8 @@ pub(super) enum Stage {
         /// Its program executes.
         started: bool,
     },
+    /// It runs in the app's own process; the launcher knows nothing of it.
+    Hosted(AppId),
     /// Its end was told to its conversation.
     Ended,
 }

@@ -179,7 +179,9 @@ fn behaviour(told: &Told) -> Option<Behaviour> {
         ..usual
     };
     match exit {
-        Exit::LaunchFailed { .. } | Exit::Lost | Exit::SystemMemory => return None,
+        Exit::LaunchFailed { .. } | Exit::Lost | Exit::Vanished | Exit::SystemMemory => {
+            return None;
+        }
         Exit::MemoryExceeded => {
             let cap = told.cap?;
             let more = Bytes(cap.0.saturating_add(1));

@@ -159,6 +159,8 @@ pub enum Exit {
     },
     /// Nobody held it any more when the daemon came back.
     Lost,
+    /// It ran in the app's own process, which went in the middle of it; nobody saw with which status (RUN-02).
+    Vanished,
 }
 
 /// What a run used, where the host could read it.

@@ -255,7 +255,7 @@ fn an_app_that_does_not_run_is_started_in_the_background() {
 
 #[test]
 fn an_in_process_crash_takes_the_app_with_it() {
-    for exit in [Exit::Signal(11), Exit::Status(1)] {
+    for exit in [Exit::Signal(11), Exit::Status(1), Exit::Vanished] {
         let mut bench = in_the_app(FrontState::Foreground);
         bench.end(1, exit);
         assert_eq!(bench.last_outcome(), Outcome::UnhandledException);

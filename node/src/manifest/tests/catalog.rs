@@ -98,7 +98,7 @@ fn a_bad_manifest_refuses_that_file_only() {
     assert_eq!(
         errors,
         [
-            "b.toml:1:1: agent: missing; it has to be one [[agent]] at least",
+            "b.toml:1:1: agent: missing; it has to be one [[agent]] at least, or a [front]",
             "c.toml: id: app a is already installed by a.toml; remove one of the two",
             "folder.toml: is no regular file; a manifest is one",
             "large.toml: has 70000 bytes, at most 65536 are accepted",

@@ -3,6 +3,7 @@
 
 mod adoption;
 mod holding;
+mod hosted;
 mod orders;
 mod stage;
 mod talk;

@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 
 use super::super::*;
 use crate::clock::System;
+use crate::fronts::Fronts;
 use crate::ports::{Engine, PortFuture};
 
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
@@ -182,7 +183,7 @@ impl Engine for Scribe {
 
 /// Entry points are shell scripts.
 #[derive(Debug, Default)]
-pub(super) struct Scripts(Mutex<BTreeMap<EntryPoint, String>>);
+pub(super) struct Scripts(Mutex<BTreeMap<EntryPoint, String>>, Mutex<Option<String>>);
 
 impl AgentCatalog for Scripts {
     fn agent(&self, _app: &AppId, entry_point: &EntryPoint) -> Result<AgentProgram, String> {
@@ -201,6 +202,24 @@ impl AgentCatalog for Scripts {
             gid: UID,
             groups: Vec::new(),
             user_name: Some("photos".into()),
+            sandbox: Sandbox::default(),
+            state_dir: "/tmp".into(),
+        })
+    }
+
+    fn front(&self, _app: &AppId) -> Result<AgentProgram, String> {
+        let front = self.1.lock().unwrap().clone();
+        Ok(AgentProgram {
+            program: "/usr/bin/python3".into(),
+            args: vec![
+                "-c".into(),
+                front.ok_or("no [front] is declared; declare it")?,
+            ],
+            environment: BTreeMap::new(),
+            uid: UID,
+            gid: UID,
+            groups: Vec::new(),
+            user_name: None,
             sandbox: Sandbox::default(),
             state_dir: "/tmp".into(),
         })
@@ -242,6 +261,8 @@ impl Stage {
             launcher_command: launcher_command(&socket),
             launcher_socket: socket,
             cages: cages_name(),
+            fronts: Fronts::default(),
+            local_socket: folder.path().join("local.sock"),
         };
         Self::serve(scribe, scripts, setup, folder).await
     }
@@ -292,6 +313,11 @@ impl Stage {
         id
     }
 
+    /// The app has a program of its own, in Python.
+    pub(super) fn declare_front(&self, program: &str) {
+        *self.scripts.1.lock().unwrap() = Some(program.to_owned());
+    }
+
     /// The catalog has the script, the machine the run.
     pub(super) fn declare(&self, launch: &Launch, script: &str) {
         let mut scripts = self.scripts.0.lock().unwrap();
@@ -306,10 +332,11 @@ impl Stage {
 
     pub(super) async fn send(&self, order: RunOrder) {
         let channel = match &order {
-            RunOrder::Launch(_) => &self.launches,
-            RunOrder::AskToCancel { .. } | RunOrder::Kill { .. } | RunOrder::Hold { .. } => {
-                &self.stops
-            }
+            RunOrder::Launch(_) | RunOrder::StartFront { .. } => &self.launches,
+            RunOrder::AskToCancel { .. }
+            | RunOrder::Kill { .. }
+            | RunOrder::KillFront { .. }
+            | RunOrder::Hold { .. } => &self.stops,
         };
         channel.send(order).await.unwrap();
     }

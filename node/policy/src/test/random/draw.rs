@@ -125,6 +125,7 @@ pub(super) fn exit() -> impl Strategy<Value = Exit> {
         1 => Just(Exit::SystemMemory),
         1 => Just(Exit::LaunchFailed { message: message() }),
         1 => Just(Exit::Lost),
+        1 => Just(Exit::Vanished),
     ]
 }
 
