@@ -184,9 +184,14 @@ impl Turn<'_> {
         }
     }
 
-    /// Ends a run without asking it (4e): its whole tree, now.
+    /// Ends a run without asking it (4e): its whole tree, now. What fell due first is why: a host that comes late finds a scheduled
+    /// agent's time over before anything that it reads now.
     pub(crate) fn terminate(&mut self, id: RunId, why: Termination) {
-        self.kill(id, Some(why));
+        let now = self.device.time_that_counts(self.now);
+        let over = self.device.runs.get(&id).is_some_and(|run| {
+            run.kind.is_scheduled() && run.kill_at.is_some_and(|limit| limit < now)
+        });
+        self.kill(id, Some(if over { Termination::Time } else { why }));
     }
 
     fn kill(&mut self, id: RunId, why: Option<Termination>) {

@@ -107,6 +107,26 @@ fn a_loss_ends_the_run_at_once() {
 }
 
 #[test]
+fn what_fell_due_first_is_why_it_ended() {
+    for (late, outcome) in [
+        (0, Outcome::Terminated),
+        (1, Outcome::ExecutionTimeExceeded),
+    ] {
+        let mut bench = Bench::full();
+        bench.eligible();
+        bench.add("mail", INTENSIVE);
+        let run = bench.next_run();
+        bench.start(run);
+        // The host looks in too late, and by a reading.
+        bench.pass(600 * SECOND + late);
+        bench.read(&[Reading::ExternalPower(known(false))]);
+        assert_eq!(kills(&bench.effects), [run]);
+        bench.end(run, Exit::Signal(9));
+        assert_eq!(bench.last_outcome(), outcome, "4e, {late} ms late");
+    }
+}
+
+#[test]
 fn a_ringing_call_counts_where_policy_says_so() {
     let mut bench = Bench::full();
     bench.policy(Policy {
