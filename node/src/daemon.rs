@@ -22,6 +22,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::clock::{self, ClockRef};
 use crate::config::NodeConfig;
+use crate::debuggers::{Debuggers, find_tracers};
 use crate::engine::{self, EngineHandle, OrderQueues, Setting};
 use crate::error_chain::chain;
 use crate::folders::Folders;
@@ -309,6 +310,7 @@ impl Daemon {
         let leases = self.fronts.leases().clone();
         let telling = leases.clone().tell(Arc::clone(engine));
         spawn(&mut parts.obliging, "leases", forever(telling));
+        let debuggers = self.watch_debuggers(engine, parts);
         let authority = Authority {
             daemon_uid: rustix::process::geteuid().as_raw(),
             cage: self.config.cgroup.name.clone(),
@@ -321,6 +323,7 @@ impl Daemon {
             source: owners,
             notices: orders.notices.clone(),
             leases,
+            debuggers: debuggers.clone(),
             board: Arc::clone(&self.board),
             recordings: Recordings::of(Journal::at(self.config.state_dir.join(STORE))),
             clock: Arc::clone(&self.clock),
@@ -346,6 +349,19 @@ impl Daemon {
             Ok(kept.await?)
         });
         Ok(())
+    }
+
+    fn watch_debuggers(&self, engine: &EngineRef, parts: &mut Parts) -> Debuggers {
+        let debuggers = Debuggers::default();
+        let telling = debuggers.clone().tell(Arc::clone(engine));
+        spawn(&mut parts.obliging, "debuggers", forever(telling));
+        if self.config.profile.device().developer_mode {
+            let (engine, board) = (Arc::clone(engine), Arc::clone(&self.board));
+            let cages = self.config.cgroup.name.clone();
+            let finding = find_tracers(debuggers.clone(), engine, board, cages);
+            spawn(&mut parts.waiting, "tracers", forever(finding));
+        }
+        debuggers
     }
 
     fn link(

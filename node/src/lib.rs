@@ -6,6 +6,7 @@
 pub mod clock;
 pub mod config;
 pub mod daemon;
+pub mod debuggers;
 pub mod declared;
 pub mod descriptor;
 pub mod durable_file;

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lull_policy::RunId;
+use tokio::sync::watch;
 
 /// Counter names on the board: each part has a handful; more would be a label that is not bounded.
 pub const COUNTERS: usize = 128;
@@ -105,6 +106,8 @@ pub struct Status {
 #[derive(Debug, Default)]
 pub struct StatusBoard {
     status: Mutex<Status>,
+    /// Processes of runs that are on the board.
+    processes: watch::Sender<usize>,
 }
 
 impl StatusBoard {
@@ -155,11 +158,21 @@ impl StatusBoard {
         if status.processes.len() < PROCESSES {
             status.processes.insert(run, process);
         }
+        self.processes.send_replace(status.processes.len());
+    }
+
+    /// Waits until a run has processes.
+    pub async fn some_process(&self) {
+        let mut count = self.processes.subscribe();
+        // The sender is this board's own and lives as long.
+        count.wait_for(|count| *count > 0).await.ok();
     }
 
     /// Every process of a run is gone.
     pub fn remove_process(&self, run: RunId) {
-        self.lock().processes.remove(&run);
+        let mut status = self.lock();
+        status.processes.remove(&run);
+        self.processes.send_replace(status.processes.len());
     }
 
     /// Where the damaged store was moved to.

@@ -75,6 +75,8 @@ pub(crate) enum Verb {
     Schedule(Schedule),
     /// Run a scheduled agent now, whatever its conditions; on a device in developer mode.
     Launch(Launch),
+    /// Hold the limits of a run while you look into it.
+    Debug(Debug),
     /// Decide about an app on this machine's node: its card, the lock screen, its scheduled agents.
     Choose(Choose),
     /// Run scenario files in virtual time, and tell what the device would do and when.
@@ -250,6 +252,27 @@ pub(crate) struct Launch {
     /// After so long, at most 24h [default: now].
     #[arg(long, value_name = "SPAN", value_parser = crate::span::parse)]
     pub(crate) delay: Option<Duration>,
+}
+
+/// `lull debug`
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Debug {
+    #[command(subcommand)]
+    pub(crate) verb: DebugVerb,
+}
+
+/// What to do about a run.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum DebugVerb {
+    /// Suspend the memory and time limits of a run until it ends, or until Ctrl-C.
+    Attach(RunNumber),
+}
+
+/// A run of this machine's node.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RunNumber {
+    /// Its number, as `lull runs` tells it.
+    pub(crate) run: u64,
 }
 
 /// `lull choose`

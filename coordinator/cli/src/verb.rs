@@ -4,6 +4,7 @@ mod apps;
 mod certificate;
 mod check;
 mod choose;
+mod debug;
 mod devices;
 mod enroll;
 mod launch;
@@ -26,7 +27,7 @@ pub(crate) use why::{ask as ask_why, words as why_words};
 
 use std::future::Future;
 
-use crate::command::{Apps, AppsVerb, Cli, Verb};
+use crate::command::{Apps, AppsVerb, Cli, Debug, DebugVerb, Verb};
 use crate::failure::Failure;
 use crate::hidden;
 use crate::output::Output;
@@ -47,6 +48,9 @@ pub(crate) fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
         Verb::Why(why) => block(why::run(&global, why, output)),
         Verb::Schedule(schedule) => block(schedule::run(&global, schedule, output)),
         Verb::Launch(launch) => block(launch::run(&global, launch, output)),
+        Verb::Debug(Debug {
+            verb: DebugVerb::Attach(run),
+        }) => block(debug::run(&global, run, output)),
         Verb::Choose(choose) => block(choose::run(&global, choose, output)),
         Verb::Simulate(files) => simulate::run(&files, output),
         Verb::Recording => block(recording::run(&global)),

@@ -7,6 +7,7 @@ mod app;
 mod attach;
 mod authority;
 mod convert;
+mod debug;
 mod operator;
 mod peer;
 mod rate;
@@ -27,13 +28,14 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
 
 use crate::clock::ClockRef;
+use crate::debuggers::Debuggers;
 use crate::ports::{AppNotice, AppOwners, AppSource, EngineRef, look};
 use crate::status::StatusBoard;
 
 pub(crate) use attach::Lease;
 pub use attach::Leases;
 pub use authority::Authority;
-pub(crate) use peer::Peer;
+pub(crate) use peer::{Peer, Place, place};
 pub use recording::Recordings;
 pub use socket::{LocalSocket, SocketError};
 
@@ -75,6 +77,8 @@ pub struct Local {
     pub leases: Leases,
     /// What the parts of the daemon say about themselves.
     pub board: Arc<StatusBoard>,
+    /// Debuggers' sessions.
+    pub debuggers: Debuggers,
     /// The flight recorder.
     pub recordings: Recordings,
     /// For the rate of calls.

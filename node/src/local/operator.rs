@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use lull_policy::{Answer, AppId, Caller, Choice, Request as Ask};
+use lull_policy::{Answer, AppId, Caller, Choice, Request as Ask, RunId};
 use lull_proto::local::v1 as wire;
 use lull_proto::local::v1::operator_service_server::OperatorService;
 use tonic::{Request, Response, Status};
 
+use super::debug::{self, Debugging};
 use super::peer::peer;
 use super::recording::Pieces;
 use super::{Local, convert, misfit, view};
@@ -31,6 +32,16 @@ fn one_or_all(app: &str) -> Result<Option<AppId>, Status> {
 #[tonic::async_trait]
 impl OperatorService for Operators {
     type GetRecordingStream = Pieces;
+    type DebugStream = Debugging;
+
+    async fn debug(
+        &self,
+        request: Request<wire::DebugRequest>,
+    ) -> Result<Response<Debugging>, Status> {
+        self.operating(&request)?;
+        let run = RunId(request.get_ref().run);
+        Ok(Response::new(debug::attach(self.0.clone(), run).await?))
+    }
 
     async fn get_recording(
         &self,

@@ -49,7 +49,8 @@ impl Peer {
     }
 }
 
-fn place(pid: u32, cage: &str) -> Place {
+/// Where a process stands, among the cages of this name.
+pub(crate) fn place(pid: u32, cage: &str) -> Place {
     let file: PathBuf = ["/proc", &pid.to_string(), "cgroup"].iter().collect();
     match std::fs::read_to_string(file) {
         // An app's own process is no agent, also where the node started it.

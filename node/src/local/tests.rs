@@ -1,5 +1,6 @@
 //! The local API over a real socket, with callers of real users and from real cages.
 
+mod debugging;
 mod scheduled;
 
 use std::collections::BTreeMap;
@@ -52,6 +53,7 @@ impl AppSource for Manifests {
 }
 
 struct Served {
+    debuggers: Debuggers,
     rig: Rig,
     path: PathBuf,
     cage: String,
@@ -70,6 +72,8 @@ async fn serve(arbiter: &Arbiter) -> Served {
     let cage = format!("lull-local-{}-{}", std::process::id(), rig.board_id());
     let manifests = Arc::new(Manifests(Mutex::default()));
     let ending = CancellationToken::new();
+    let debuggers = Debuggers::default();
+    tokio::spawn(debuggers.clone().tell(Arc::clone(&rig.door)));
     let leases = Leases::default();
     tokio::spawn(leases.clone().tell(Arc::clone(&rig.door)));
     let local = Local {
@@ -83,6 +87,7 @@ async fn serve(arbiter: &Arbiter) -> Served {
         source: manifests,
         notices: rig.notices.clone(),
         leases,
+        debuggers: debuggers.clone(),
         board: Arc::clone(&rig.board),
         recordings: Recordings::of(Journal::at(&rig.config.path)),
         clock: Arc::<crate::clock::Manual>::clone(&rig.clock),
@@ -91,6 +96,7 @@ async fn serve(arbiter: &Arbiter) -> Served {
     let socket = LocalSocket::bind(&path).unwrap();
     let serving = tokio::spawn(async move { local.serve(socket).await.unwrap() });
     Served {
+        debuggers,
         rig,
         path,
         cage,
@@ -333,7 +339,7 @@ fn an_agent_reads_but_does_not_act_whatever_its_user() {
         let mut agent = Agent::start(&served.path, &cage);
         // The agent holds the connection open; what it may is what the peer it was is told.
         let peer = agent.peer(&served.cage).await;
-        assert_eq!(peer.place, peer::Place::Agent(RunId(7)));
+        assert_eq!(peer.place, Place::Agent(RunId(7)));
         let authority = Authority {
             daemon_uid: 0,
             cage: served.cage.clone(),
