@@ -315,6 +315,7 @@ impl Daemon {
             source: owners,
             notices: orders.notices.clone(),
             leases: leases.clone(),
+            takers: orders.takers.clone(),
             board: Arc::clone(&self.board),
             recordings: Recordings::of(Journal::at(self.config.state_dir.join(STORE))),
             clock: Arc::clone(&self.clock),

@@ -23,4 +23,5 @@ pub mod sources;
 pub mod status;
 pub mod store;
 pub mod supervisor;
+pub mod takers;
 pub mod watch;

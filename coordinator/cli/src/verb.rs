@@ -6,12 +6,14 @@ mod check;
 mod choose;
 mod devices;
 mod enroll;
+mod fire;
 mod launch;
 mod push;
 mod recording;
 mod replay;
 mod runs;
 mod schedule;
+mod service;
 mod simulate;
 mod tasks;
 mod what_if;
@@ -47,6 +49,8 @@ pub(crate) fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
         Verb::Why(why) => block(why::run(&global, why, output)),
         Verb::Schedule(schedule) => block(schedule::run(&global, schedule, output)),
         Verb::Launch(launch) => block(launch::run(&global, launch, output)),
+        Verb::Fire(fire) => block(fire::run(&global, fire, output)),
+        Verb::Service(service) => block(service::run(&global, service, output)),
         Verb::Choose(choose) => block(choose::run(&global, choose, output)),
         Verb::Simulate(files) => simulate::run(&files, output),
         Verb::Recording => block(recording::run(&global)),

@@ -32,7 +32,6 @@ pub(super) const NOT_OFFERED: &str = "effects-not-offered";
 enum NotOffered {
     Quotas,
     Front,
-    Offer,
     SharedHost,
 }
 
@@ -44,9 +43,6 @@ impl NotOffered {
             }
             Self::Front => {
                 "an app's own process is neither started nor ended (RUN-04, RUN-05): not offered by this release"
-            }
-            Self::Offer => {
-                "an app in the foreground takes no pushes itself (PSH-10), its task gets them: not offered by this release"
             }
             Self::SharedHost => {
                 "runs of one group do not share a process (RUN-07): each has its own in this release"
@@ -142,13 +138,13 @@ impl Performer {
         }
     }
 
-    /// A push for an app in the foreground; answers for the app, whose clients take no pushes in this release: its task gets it.
-    pub(super) fn offer(&mut self, push: &Push) -> Event {
-        self.not_offered(NotOffered::Offer);
-        Event::PushAnswered {
+    /// A push for an app that runs; answers for it where none of its clients takes the push (PSH-10).
+    pub(super) fn offer(&mut self, push: &Push) -> Option<Event> {
+        let nobody = !self.orders.takers.offer(push);
+        nobody.then(|| Event::PushAnswered {
             push: push.id.clone(),
             handled: false,
-        }
+        })
     }
 
     /// A launch; answers how it ended if nobody takes it.

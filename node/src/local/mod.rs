@@ -29,6 +29,7 @@ use tonic::transport::Server;
 use crate::clock::ClockRef;
 use crate::ports::{AppNotice, AppOwners, AppSource, EngineRef, look};
 use crate::status::StatusBoard;
+use crate::takers::Takers;
 
 pub use attach::Leases;
 pub use authority::Authority;
@@ -71,6 +72,8 @@ pub struct Local {
     pub notices: broadcast::Sender<AppNotice>,
     /// Foreground leases of attached clients.
     pub leases: Leases,
+    /// Attached clients that take pushes.
+    pub takers: Takers,
     /// What the parts of the daemon say about themselves.
     pub board: Arc<StatusBoard>,
     /// The flight recorder.

@@ -5,4 +5,5 @@ mod adoption;
 mod holding;
 mod orders;
 mod stage;
+mod state;
 mod talk;
