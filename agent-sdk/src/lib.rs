@@ -3,6 +3,7 @@
 //! - [`agent`]: for the **agent**, the short program that does the work.
 //! - [`front`]: for the **app**, which registers agents and follows their runs.
 //! - [`host`]: for an app that runs tasks in its own process.
+//! - [`state`]: key-value state that both share.
 //!
 //! Each module's page is a short manual with a complete program.
 //!
@@ -14,10 +15,13 @@ pub mod front;
 pub mod host;
 mod id;
 mod inherited;
+mod memory;
+pub mod state;
 mod trigger;
 
 pub use cancel_reason::CancelReason;
 pub use id::{RegistrationId, RunId};
+pub use memory::MemoryUsage;
 pub use trigger::{FiredBy, SystemEvent, Trigger};
 
 /// Compiles the programs of the README with the tests.

@@ -47,6 +47,14 @@ pub enum Trigger {
     /// The app's own request while it is in the foreground (TRGD-20 to 24), see
     /// [`Front::request_run`](crate::front::Front::request_run).
     Application,
+    /// As an application trigger, for the processing of media (TRG-17).
+    Media,
+    /// A long use of a device, see [`Front::request_device`](crate::front::Front::request_device). It takes no conditions
+    /// (TRGD-28).
+    DeviceUse,
+    /// Critical work on a device, see [`Front::request_servicing`](crate::front::Front::request_servicing). It takes no
+    /// conditions (TRGD-28).
+    DeviceServicing,
 }
 
 impl Trigger {
@@ -163,6 +171,12 @@ pub enum FiredBy {
     Push,
     /// The app itself.
     Application,
+    /// The app itself, to process media.
+    Media,
+    /// The app itself, to use a device.
+    DeviceUse,
+    /// The app itself, to service a device.
+    DeviceServicing,
     /// A timer that runs on external power only.
     Maintenance,
     /// Files changed.
@@ -185,6 +199,9 @@ impl FiredBy {
             "timer" => Self::Timer,
             "push" => Self::Push,
             "application" => Self::Application,
+            "media" => Self::Media,
+            "device-use" => Self::DeviceUse,
+            "device-servicing" => Self::DeviceServicing,
             "maintenance" => Self::Maintenance,
             "files" => Self::Files,
             "device-watcher" => Self::Devices,

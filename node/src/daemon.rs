@@ -324,6 +324,7 @@ impl Daemon {
             notices: orders.notices.clone(),
             leases,
             debuggers: debuggers.clone(),
+            takers: orders.takers.clone(),
             board: Arc::clone(&self.board),
             recordings: Recordings::of(Journal::at(self.config.state_dir.join(STORE))),
             clock: Arc::clone(&self.clock),

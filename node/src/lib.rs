@@ -25,4 +25,5 @@ pub mod sources;
 pub mod status;
 pub mod store;
 pub mod supervisor;
+pub mod takers;
 pub mod watch;

@@ -156,6 +156,8 @@ pub struct AppNotice {
 pub trait AppOwners: Debug + Send + Sync + 'static {
     /// The user of an installed app; absent = no such app.
     fn uid_of(&self, app: &AppId) -> Option<u32>;
+    /// The folder that an installed app shares with its agents; absent = no such app.
+    fn folder_of(&self, app: &AppId) -> Option<PathBuf>;
     /// The user's name, for people; the number where it has none.
     fn user_of(&self, app: &AppId) -> Option<String> {
         self.uid_of(app).map(|uid| uid.to_string())

@@ -68,11 +68,14 @@ use std::time::Duration;
 use lull_proto::agent::{EXIT_ABORT, FromAgent, PROTOCOL, environment};
 
 pub use crate::inherited::InheritError;
+pub use crate::memory::MemoryUsage;
 pub use cancellation::{Cancel, Cancellation, Canceller};
 use conversation::Signals;
 pub use error::{NodeAway, StartError};
 pub use invocation::{Invocation, Occasion, Push};
 use shared::Shared;
+
+use crate::state::{State, StateError};
 
 /// How long the node has to answer hello: longer than a restart of the daemon. The run's own limits end it sooner.
 const INVOCATION_DEADLINE: Duration = Duration::from_secs(30);
@@ -175,6 +178,14 @@ impl Agent {
         std::env::var_os(environment::STATE).map(PathBuf::from)
     }
 
+    /// The key-value state that the app and its agents share (RUN-22, RUN-48). Blocks on files for some milliseconds.
+    ///
+    /// # Errors
+    /// [`StateError::Folder`] where the node named no folder, or it cannot be used.
+    pub fn state(&self) -> Result<State, StateError> {
+        State::open(self.state_folder().unwrap_or_default())
+    }
+
     /// Says how far it is: a number whose meaning is the app's (RUN-18). Never waits; the
     /// newest arrives, 20 a second at most.
     pub fn progress(&self, value: u32) {
@@ -203,7 +214,7 @@ impl Agent {
         }
     }
 
-    /// What the run's cage uses now and may use. Waits 2 s at most.
+    /// What the run's whole cage uses now and may use (RES-07). Waits 2 s at most.
     pub fn memory_usage(&self) -> Result<MemoryUsage, NodeAway> {
         self.shared.ask_memory(ANSWER).ok_or(NodeAway)
     }
@@ -259,15 +270,6 @@ impl Drop for Deferral {
     fn drop(&mut self) {
         self.shared.undefer();
     }
-}
-
-/// Memory of a run's whole cage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MemoryUsage {
-    /// Bytes in use; absent = this machine cannot tell.
-    pub usage: Option<u64>,
-    /// The cap in bytes; absent = none.
-    pub limit: Option<u64>,
 }
 
 fn read(mut payload: File) -> Result<Vec<u8>, StartError> {

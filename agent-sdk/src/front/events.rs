@@ -2,7 +2,6 @@
 //!
 //! Deliberately absent: a log. What was missed is in [`Front::runs`](super::Front::runs), which is durable.
 
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -11,7 +10,7 @@ use tokio_stream::{Stream, StreamExt};
 use tonic::Streaming;
 
 use crate::RunId;
-use crate::front::{FrontError, Run, wire};
+use crate::front::{Front, FrontError, OfferedPush, Run, wire};
 
 /// Something happened to one of the app's tasks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +40,9 @@ pub enum Event {
         /// Why, by its name in the verdict ledger.
         reason: String,
     },
+    /// A push that the app may deal with itself; only to a client that takes them
+    /// ([`Front::attach_taking_pushes`](super::Front::attach_taking_pushes)). Dropping it passes it on to the app's task.
+    Push(OfferedPush),
     /// So many events were lost, because this client was more than 256 behind.
     Missed(u64),
     /// An event of a newer node.
@@ -52,12 +54,12 @@ pub enum Event {
 #[derive(Debug)]
 pub struct Events {
     answers: Streaming<AttachResponse>,
-    socket: PathBuf,
+    front: Front,
 }
 
 impl Events {
-    pub(super) fn new(answers: Streaming<AttachResponse>, socket: PathBuf) -> Self {
-        Self { answers, socket }
+    pub(super) fn new(answers: Streaming<AttachResponse>, front: Front) -> Self {
+        Self { answers, front }
     }
 
     /// The next event; none = the node ended the stream. Loses nothing when it is dropped while it waits.
@@ -74,8 +76,8 @@ impl Stream for Events {
             let answer = std::task::ready!(Pin::new(&mut self.answers).poll_next(context));
             let event = match answer {
                 None => return Poll::Ready(None),
-                Some(Ok(answer)) => wire::event(answer).transpose(),
-                Some(Err(status)) => Some(Err(FrontError::answered(&self.socket, &status))),
+                Some(Ok(answer)) => wire::event(answer, &self.front).transpose(),
+                Some(Err(status)) => Some(Err(FrontError::answered(&self.front.socket, &status))),
             };
             if event.is_some() {
                 return Poll::Ready(event);

@@ -14,20 +14,22 @@
 //!     if !front.request_access().await?.may_run() {
 //!         return Ok(()); // the device or its user is against it (ACC-14)
 //!     }
-//!     // At each launch: register what is missing (ACC-32).
-//!     let tasks = front.tasks().await?;
-//!     if !tasks.iter().any(|task| task.name == "sync") {
-//!         let sync = Registration::named("sync")
-//!             .entry_point("photo-sync")
-//!             .trigger(Trigger::every(30))
-//!             .condition(Condition::InternetAvailable);
-//!         for warning in front.register(sync).await?.warnings {
-//!             eprintln!("sync: {warning}");
-//!         }
-//!     }
-//!     let mut events = front.attach(Presence::Foreground).await?;
+//!     // At each launch: all that the app wants. What stands already is left alone (ACC-32).
+//!     let sync = Registration::named("sync")
+//!         .entry_point("photo-sync")
+//!         .trigger(Trigger::every(30))
+//!         .condition(Condition::InternetAvailable);
+//!     let news = Registration::named("news")
+//!         .entry_point("photo-sync")
+//!         .trigger(Trigger::Push);
+//!     let done = front.reconcile([sync, news]).await?;
+//!     println!("{} new, {} gone", done.registered.len(), done.unregistered.len());
+//!     let mut events = front.attach_taking_pushes(Presence::Foreground).await?;
 //!     while let Some(event) = events.next().await {
 //!         match event? {
+//!             // The user looks at the app: it shows the news itself, and no task runs (PSH-10).
+//!             Event::Push(push) if push.body() == b"news" => push.handled().await?,
+//!             Event::Push(other) => other.pass_on().await?, // so does dropping it
 //!             Event::Progress { task, value, .. } => println!("{task}: {value} %"),
 //!             Event::Completion(run) => match run.check_result() {
 //!                 Ok(()) => println!("{}: done", run.task),
@@ -46,8 +48,12 @@
 //!
 //! Deliberately absent: the agent's side, see [`agent`](crate::agent), and what is the operator's.
 
+mod asked;
 mod error;
 mod events;
+mod kept;
+mod push;
+mod reconcile;
 mod registration;
 mod run;
 mod task;
@@ -71,9 +77,11 @@ use tonic::{Response, Status};
 use crate::RegistrationId;
 pub use error::FrontError;
 pub use events::{Event, Events};
+pub use push::OfferedPush;
+pub use reconcile::Reconciled;
 pub use registration::{Condition, Named, Registration, WithEntryPoint};
 pub use run::{Outcome, Run, RunError, RunState};
-pub use task::{AccessStatus, Raised, Registered, ScheduledKind, Task, TaskState};
+pub use task::{AccessKind, AccessStatus, Raised, Registered, ScheduledKind, Task, TaskState};
 
 /// The variable that names the node's socket where it is not [`DEFAULT_SOCKET`].
 pub const SOCKET_VARIABLE: &str = "LULL_NODE_SOCKET";
@@ -308,9 +316,18 @@ impl Front {
 
     /// Attaches this client: what happens from now on comes as [`Events`]. The node has confirmed it when this returns.
     pub async fn attach(&self, presence: Presence) -> Result<Events, FrontError> {
+        self.attach_as(presence, false).await
+    }
+
+    async fn attach_as(
+        &self,
+        presence: Presence,
+        takes_pushes: bool,
+    ) -> Result<Events, FrontError> {
         let request = AttachRequest {
             app: self.app.clone(),
             foreground: presence == Presence::Foreground,
+            takes_pushes,
         };
         let mut client = self.client.clone();
         let attach = async {
@@ -319,13 +336,13 @@ impl Front {
             Ok(Response::new((answers, first)))
         };
         let (answers, first) = self.call("attach", attach).await?;
-        let attached = first.map(wire::event).transpose()?;
+        let attached = first.map(|first| wire::event(first, self)).transpose()?;
         if attached != Some(None) {
             return Err(FrontError::Unintelligible {
                 wanted: "confirmation that the client is attached",
             });
         }
-        Ok(Events::new(answers, self.socket.clone()))
+        Ok(Events::new(answers, self.clone()))
     }
 
     async fn call<T>(

@@ -86,7 +86,7 @@ pub enum Condition {
 /// }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[must_use = "nothing is registered until it is given to `Front::register`"]
+#[must_use = "nothing is registered until it is given to `Front::reconcile` or `Front::register`"]
 pub struct Registration {
     name: String,
     entry_point: String,
@@ -180,6 +180,23 @@ impl Registration {
     pub fn group(mut self, group: impl Into<String>) -> Self {
         self.group = group.into();
         self
+    }
+
+    /// The group that it is in.
+    pub(super) fn its_group(&self) -> Option<&str> {
+        Some(self.group.as_str()).filter(|group| !group.is_empty())
+    }
+
+    pub(super) fn into_desired(self) -> wire::DesiredTask {
+        let whole = self.into_wire(String::new(), false);
+        wire::DesiredTask {
+            name: whole.name,
+            entry_point: whole.entry_point,
+            trigger: whole.trigger,
+            conditions: whole.conditions,
+            cancel_on_condition_loss: whole.cancel_on_condition_loss,
+            network_requested: whole.network_requested,
+        }
     }
 
     pub(super) fn into_wire(self, app: String, dry_run: bool) -> wire::RegisterRequest {

@@ -31,6 +31,15 @@ impl AccessStatus {
     }
 }
 
+/// A kind of access that an app can ask for (ACC-10).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AccessKind {
+    /// 0: to run in Battery Saver too.
+    AlwaysAllowed,
+    /// 1: as the device manages it, the usual one.
+    Allowed,
+}
+
 /// How an app's agent is scheduled. One app has one such agent; it may be on one schedule at a time or on both (ACC-41).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ScheduledKind {
@@ -103,7 +112,7 @@ impl TaskState {
     }
 }
 
-/// What raising an application trigger answers (TRGD-22).
+/// What raising a trigger answers (TRGD-22, TRGD-30).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Raised {
     /// It runs, or will as soon as its conditions hold.
@@ -112,6 +121,12 @@ pub enum Raised {
     CurrentlyRunning,
     /// Access, policy or Battery Saver is against it.
     DisabledByPolicy,
+    /// The device's user did not consent (TRGD-32, TRGD-35).
+    DeniedByUser,
+    /// The device is not there, or not for this app (TRGD-30, TRGD-34).
+    DeniedBySystem,
+    /// The charge is too low for servicing (TRGD-37).
+    LowBattery,
     /// An answer of a newer node, by its number on the wire.
     Unrecognised(i32),
 }

@@ -1,5 +1,9 @@
 //! The front client against a node's service that answers what each test puts into it.
 
+mod asked;
+mod offered;
+mod reconciling;
+
 use std::io::ErrorKind;
 use std::os::unix::net::UnixListener as StdUnixListener;
 use std::path::{Path, PathBuf};
@@ -46,6 +50,12 @@ struct Script {
     unscheduled: Option<wire::RemoveScheduledRequest>,
     cards: usize,
     attached: Option<wire::AttachRequest>,
+    reconciled: Option<wire::ReconcileRequest>,
+    answers: Vec<wire::AnswerPushRequest>,
+    wished: Option<wire::RequestAccessKindRequest>,
+    device: Option<wire::RequestDeviceRequest>,
+    servicing: Option<wire::RequestServicingRequest>,
+    folder: String,
     /// The stream of events stays open after the last.
     stays: bool,
 }
@@ -112,6 +122,72 @@ impl AppService for Service {
         self.answer(|script| {
             script.unregistered = Some(request.into_inner());
             wire::UnregisterResponse {}
+        })
+    }
+
+    async fn reconcile(
+        &self,
+        request: Request<wire::ReconcileRequest>,
+    ) -> Result<Response<wire::ReconcileResponse>, Status> {
+        let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+        self.answer(|script| {
+            script.reconciled = Some(request.into_inner());
+            wire::ReconcileResponse {
+                registered: names(&["a"]),
+                unregistered: names(&["b"]),
+                replaced: names(&["c"]),
+                kept: names(&["d", "e"]),
+            }
+        })
+    }
+
+    async fn request_access_kind(
+        &self,
+        request: Request<wire::RequestAccessKindRequest>,
+    ) -> Result<Response<wire::RequestAccessKindResponse>, Status> {
+        self.answer(|script| {
+            let granted = request.get_ref().kind() == wire::AccessKind::Allowed;
+            script.wished = Some(request.into_inner());
+            wire::RequestAccessKindResponse { granted }
+        })
+    }
+
+    async fn request_device(
+        &self,
+        request: Request<wire::RequestDeviceRequest>,
+    ) -> Result<Response<wire::RequestDeviceResponse>, Status> {
+        self.answer(|script| {
+            script.device = Some(request.into_inner());
+            wire::RequestDeviceResponse { result: 4 }
+        })
+    }
+
+    async fn request_servicing(
+        &self,
+        request: Request<wire::RequestServicingRequest>,
+    ) -> Result<Response<wire::RequestServicingResponse>, Status> {
+        self.answer(|script| {
+            script.servicing = Some(request.into_inner());
+            wire::RequestServicingResponse { result: 6 }
+        })
+    }
+
+    async fn get_state_folder(
+        &self,
+        _: Request<wire::GetStateFolderRequest>,
+    ) -> Result<Response<wire::GetStateFolderResponse>, Status> {
+        self.answer(|script| wire::GetStateFolderResponse {
+            folder: script.folder.clone(),
+        })
+    }
+
+    async fn answer_push(
+        &self,
+        request: Request<wire::AnswerPushRequest>,
+    ) -> Result<Response<wire::AnswerPushResponse>, Status> {
+        self.answer(|script| {
+            script.answers.push(request.into_inner());
+            wire::AnswerPushResponse {}
         })
     }
 
@@ -543,6 +619,9 @@ async fn raising_answers_what_the_node_says() {
         (1, Raised::Allowed),
         (2, Raised::CurrentlyRunning),
         (3, Raised::DisabledByPolicy),
+        (4, Raised::DeniedByUser),
+        (5, Raised::DeniedBySystem),
+        (6, Raised::LowBattery),
         (9, Raised::Unrecognised(9)),
     ];
     for (number, wanted) in cases {

@@ -10,8 +10,8 @@ use lull_proto::time;
 use prost_types::Timestamp;
 
 use crate::front::{
-    AccessStatus, Condition, Event, FrontError, Outcome, Raised, Run, RunState, ScheduledKind,
-    Task, TaskState,
+    AccessKind, AccessStatus, Condition, Event, Front, FrontError, OfferedPush, Outcome, Raised,
+    Run, RunState, ScheduledKind, Task, TaskState,
 };
 use crate::{CancelReason, RegistrationId, RunId, SystemEvent, Trigger};
 
@@ -117,6 +117,9 @@ pub(super) fn trigger_to_wire(trigger: &Trigger) -> wire::Trigger {
         }),
         Trigger::Push => Kind::Push(wire::PushTrigger {}),
         Trigger::Application => Kind::Application(wire::ApplicationTrigger {}),
+        Trigger::Media => Kind::Media(wire::MediaTrigger {}),
+        Trigger::DeviceUse => Kind::DeviceUse(wire::DeviceUseTrigger {}),
+        Trigger::DeviceServicing => Kind::DeviceServicing(wire::DeviceServicingTrigger {}),
     };
     wire::Trigger { kind: Some(kind) }
 }
@@ -147,8 +150,18 @@ fn trigger(trigger: &wire::Trigger) -> Option<Trigger> {
         },
         Kind::Push(wire::PushTrigger {}) => Trigger::Push,
         Kind::Application(wire::ApplicationTrigger {}) => Trigger::Application,
+        Kind::Media(wire::MediaTrigger {}) => Trigger::Media,
+        Kind::DeviceUse(wire::DeviceUseTrigger {}) => Trigger::DeviceUse,
+        Kind::DeviceServicing(wire::DeviceServicingTrigger {}) => Trigger::DeviceServicing,
         _not_registered_by_this_build => return None,
     })
+}
+
+pub(super) fn access_kind(kind: AccessKind) -> wire::AccessKind {
+    match kind {
+        AccessKind::AlwaysAllowed => wire::AccessKind::AlwaysAllowed,
+        AccessKind::Allowed => wire::AccessKind::Allowed,
+    }
 }
 
 pub(super) fn access(number: i32) -> AccessStatus {
@@ -167,10 +180,9 @@ pub(super) fn raised(number: i32) -> Raised {
         Ok(wire::Raised::Allowed) => Raised::Allowed,
         Ok(wire::Raised::CurrentlyRunning) => Raised::CurrentlyRunning,
         Ok(wire::Raised::DisabledByPolicy) => Raised::DisabledByPolicy,
-        // What use and servicing of devices answer; this build raises neither.
-        Ok(
-            wire::Raised::DeniedByUser | wire::Raised::DeniedBySystem | wire::Raised::LowBattery,
-        ) => Raised::Unrecognised(number),
+        Ok(wire::Raised::DeniedByUser) => Raised::DeniedByUser,
+        Ok(wire::Raised::DeniedBySystem) => Raised::DeniedBySystem,
+        Ok(wire::Raised::LowBattery) => Raised::LowBattery,
         Ok(wire::Raised::Unspecified) | Err(_) => Raised::Unrecognised(number),
     }
 }
@@ -219,7 +231,10 @@ pub(super) fn run(run: wire::Run) -> Result<Run, FrontError> {
 }
 
 /// An event; none = the answer to attaching, which is no event.
-pub(super) fn event(answer: wire::AttachResponse) -> Result<Option<Event>, FrontError> {
+pub(super) fn event(
+    answer: wire::AttachResponse,
+    front: &Front,
+) -> Result<Option<Event>, FrontError> {
     use wire::attach_response::Event as Wire;
     Ok(match answer.event {
         Some(Wire::Attached(_)) => None,
@@ -237,6 +252,7 @@ pub(super) fn event(answer: wire::AttachResponse) -> Result<Option<Event>, Front
             task: dropped.task,
             reason: dropped.reason,
         }),
+        Some(Wire::Push(push)) => Some(Event::Push(OfferedPush::new(push, front)?)),
         Some(Wire::Missed(count)) => Some(Event::Missed(count)),
         None => Some(Event::Unrecognised),
     })
@@ -246,7 +262,7 @@ fn words(text: String) -> Option<String> {
     Some(text).filter(|text| !text.is_empty())
 }
 
-fn moment(
+pub(super) fn moment(
     field: &'static str,
     timestamp: Option<Timestamp>,
 ) -> Result<Option<SystemTime>, FrontError> {

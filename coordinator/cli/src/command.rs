@@ -77,7 +77,11 @@ pub(crate) enum Verb {
     Launch(Launch),
     /// Hold the limits of a run while you look into it.
     Debug(Debug),
-    /// Decide about an app on this machine's node: its card, the lock screen, its scheduled agents.
+    /// Fire a task of an app by hand; on a device in developer mode.
+    Fire(Fire),
+    /// Have a task of an app service a device, such as to update its firmware.
+    Service(Service),
+    /// Decide about an app on this machine's node: its access, its devices, its card, the lock screen, its scheduled agents.
     Choose(Choose),
     /// Run scenario files in virtual time, and tell what the device would do and when.
     Simulate(Simulate),
@@ -275,13 +279,57 @@ pub(crate) struct RunNumber {
     pub(crate) run: u64,
 }
 
+/// `lull fire`
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Fire {
+    /// The task; one that its app raises itself, or that a push or something else with a body fires, cannot be fired by hand.
+    #[arg(value_name = "APP/TASK", value_parser = task)]
+    pub(crate) task: (AppId, TaskName),
+}
+
+/// `lull service`
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Service {
+    /// The task; it is registered for device-servicing.
+    #[arg(value_name = "APP/TASK", value_parser = task)]
+    pub(crate) task: (AppId, TaskName),
+    /// The device, such as usb:046d:c52b:1-1.2.
+    pub(crate) device: String,
+    /// How long it will take, under 30m [default: unknown].
+    #[arg(long, value_name = "SPAN", value_parser = crate::span::parse)]
+    pub(crate) expected: Option<Duration>,
+    /// The device's user was asked, this time, and consents.
+    #[arg(long)]
+    pub(crate) consent: bool,
+}
+
+/// Whether an app may run in the background.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Access {
+    /// In Battery Saver too.
+    Always,
+    /// Not at all.
+    Never,
+    /// As it asks for and the device grants.
+    App,
+}
+
 /// `lull choose`
 #[derive(Debug, Clone, Args)]
 #[command(group = clap::ArgGroup::new("choice").required(true).multiple(true)
-    .args(["pinned", "lock_screen", "auto_upload", "agents"]))]
+    .args(["access", "consent", "revoke", "pinned", "lock_screen", "auto_upload", "agents"]))]
 pub(crate) struct Choose {
     /// The app.
     pub(crate) app: String,
+    /// Whether it may run in the background.
+    #[arg(long)]
+    pub(crate) access: Option<Access>,
+    /// The device's user lets it use this device, until that is revoked.
+    #[arg(long, value_name = "DEVICE")]
+    pub(crate) consent: Option<String>,
+    /// It may no longer use this device; a run that does is asked to cancel.
+    #[arg(long, value_name = "DEVICE")]
+    pub(crate) revoke: Option<String>,
     /// Its card is pinned: its agents are renewed while they update it.
     #[arg(long, value_name = "true|false")]
     pub(crate) pinned: Option<bool>,
@@ -460,6 +508,10 @@ mod tests {
             "lull replay one --task mail",
             "lull what-if one",
             "lull apps check",
+            "lull fire mail",
+            "lull service mail/flash",
+            "lull choose mail",
+            "lull choose mail --access sometimes",
             "lull what-if --policy new.toml",
         ] {
             assert!(parse(line).is_err(), "{line}");
@@ -474,6 +526,9 @@ mod tests {
             "lull apps",
             "lull apps check photos.toml inbox.toml --json",
             "lull recording",
+            "lull fire mail/sync",
+            "lull service mail/flash usb:046d:c52b:1-1.2 --expected 10m --consent",
+            "lull choose mail --access always --consent usb:046d:c52b:1-1.2 --revoke block:sdb",
             "lull replay one two --table --until 36h --task mail/sync",
             "lull what-if --policy new.toml one two --json",
         ] {

@@ -7,12 +7,14 @@ mod choose;
 mod debug;
 mod devices;
 mod enroll;
+mod fire;
 mod launch;
 mod push;
 mod recording;
 mod replay;
 mod runs;
 mod schedule;
+mod service;
 mod simulate;
 mod tasks;
 mod what_if;
@@ -51,6 +53,8 @@ pub(crate) fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
         Verb::Debug(Debug {
             verb: DebugVerb::Attach(run),
         }) => block(debug::run(&global, run, output)),
+        Verb::Fire(fire) => block(fire::run(&global, fire, output)),
+        Verb::Service(service) => block(service::run(&global, service, output)),
         Verb::Choose(choose) => block(choose::run(&global, choose, output)),
         Verb::Simulate(files) => simulate::run(&files, output),
         Verb::Recording => block(recording::run(&global)),

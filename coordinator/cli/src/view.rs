@@ -101,12 +101,30 @@ pub(crate) struct AppView {
     pub(crate) user: String,
     pub(crate) entry_points: Vec<String>,
     pub(crate) registrations: u32,
+    /// A kind of access that it wishes for; null = none.
+    pub(crate) wish: Option<WishView>,
+}
+
+/// A kind of access that the operator has to decide on (ACC-10).
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct WishView {
+    pub(crate) kind: &'static str,
+    pub(crate) reason: String,
 }
 
 impl From<local::v1::App> for AppView {
     fn from(app: local::v1::App) -> Self {
+        let kind = match app.wish() {
+            local::v1::AccessKind::Unspecified => None,
+            local::v1::AccessKind::AlwaysAllowed => Some("always-allowed"),
+            local::v1::AccessKind::Allowed => Some("allowed"),
+        };
         Self {
             access: access_name(app.access()),
+            wish: kind.map(|kind| WishView {
+                kind,
+                reason: app.wish_reason,
+            }),
             app: app.app,
             version: app.version,
             user: app.user,

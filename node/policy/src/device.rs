@@ -224,6 +224,11 @@ impl Device {
         access::status(self, app)
     }
 
+    /// The kind of access that an app asks for and nobody has decided on yet (ACC-10).
+    pub fn wish(&self, app: &AppId) -> Option<&crate::AccessWish> {
+        self.grants.get(app)?.wish.as_ref()
+    }
+
     /// What the operator chose for an app.
     pub fn choices(&self, app: &AppId) -> Option<&Choices> {
         self.choices.get(app)

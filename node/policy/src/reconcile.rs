@@ -22,8 +22,9 @@ impl Turn<'_> {
         self.installed(app)?;
         self.may_register(app)?;
         valid(&desired)?;
-        for request in &desired {
-            self.valid(app, request)?;
+        for (place, request) in desired.iter().enumerate() {
+            self.valid(app, request)
+                .map_err(|refusal| within(place, refusal))?;
         }
         let standing = self.ungrouped(app);
         let all: Vec<RegistrationId> = standing.iter().map(|(id, _)| *id).collect();
@@ -99,6 +100,15 @@ fn equals(standing: &Registration, request: &RegistrationRequest) -> bool {
         && standing.cancel_on_condition_loss == request.cancel_on_condition_loss
         && standing.network_requested == request.network_requested
         && !standing.spent
+}
+
+/// Which of the desired ones is wrong.
+fn within(place: usize, refusal: Refusal) -> Refusal {
+    if let Refusal::InvalidArgument { field, message } = refusal {
+        let field = format!("desired[{place}].{field}");
+        return Refusal::InvalidArgument { field, message };
+    }
+    refusal
 }
 
 fn valid(desired: &[RegistrationRequest]) -> Result<(), Refusal> {

@@ -109,6 +109,9 @@ impl<'a> Turn<'a> {
             Request::Register { app, registration } => self.register(caller, &app, registration),
             Request::Unregister { app, id, cancel } => self.unregister(caller, &app, id, cancel),
             Request::Reconcile { app, desired } => self.reconcile(caller, &app, desired),
+            Request::AnswerPush { app, push, handled } => {
+                self.answer_push(caller, &app, &push, handled)
+            }
             Request::AddScheduled {
                 app,
                 kind,
@@ -134,6 +137,7 @@ impl<'a> Turn<'a> {
                 expected,
                 consent,
             } => self.request_servicing(caller, &app, &name, device, expected, consent),
+            Request::GiveConsent { app, device } => self.give_consent(caller, &app, &device),
             Request::RevokeConsent { app, device } => self.revoke_consent(caller, &app, &device),
             Request::UpdateCard { app } => self.update_card(caller, &app),
         }

@@ -345,7 +345,7 @@ impl Host {
                     self.memory.live.insert(launch.run);
                     answers.extend(self.performer.launch(launch));
                 }
-                Effect::OfferPush(push) => answers.push(self.performer.offer(&push)),
+                Effect::OfferPush(push) => answers.extend(self.performer.offer(&push)),
                 effect => self.performer.after_commit(effect),
             }
         }

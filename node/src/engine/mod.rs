@@ -29,6 +29,7 @@ use crate::ports::{
 };
 use crate::status::StatusBoard;
 use crate::store::{Contents, Store};
+use crate::takers::Takers;
 use actor::{EngineActor, Message};
 
 /// Messages that wait for the engine. One takes some 20 µs to decide and 200 bytes to keep: a full mailbox is 20 ms of work and
@@ -72,6 +73,8 @@ pub struct Orders {
     pub watch: mpsc::Sender<WatchOrder>,
     /// To front clients.
     pub notices: broadcast::Sender<AppNotice>,
+    /// To front clients that take pushes.
+    pub takers: Takers,
     /// To trigger sources: the registrations are others than before; look at them.
     pub registrations: watch::Sender<()>,
 }
@@ -89,6 +92,8 @@ pub struct OrderQueues {
     pub watch: mpsc::Receiver<WatchOrder>,
     /// For trigger sources.
     pub registrations: watch::Receiver<()>,
+    /// For front clients that take pushes.
+    pub takers: Takers,
 }
 
 /// Both ends of every channel, each with its bound.
@@ -99,12 +104,14 @@ pub fn channels() -> (Orders, OrderQueues) {
     let (watch_tx, watch_rx) = mpsc::channel(WATCH_ORDERS);
     let (notices, _none) = broadcast::channel(NOTICES);
     let (registrations, registrations_rx) = watch::channel(());
+    let takers = Takers::default();
     let orders = Orders {
         launches,
         stops,
         link,
         watch: watch_tx,
         notices,
+        takers: takers.clone(),
         registrations,
     };
     let queues = OrderQueues {
@@ -113,6 +120,7 @@ pub fn channels() -> (Orders, OrderQueues) {
         link: link_rx,
         watch: watch_rx,
         registrations: registrations_rx,
+        takers,
     };
     (orders, queues)
 }

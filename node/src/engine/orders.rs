@@ -31,7 +31,6 @@ pub(super) const NOT_OFFERED: &str = "effects-not-offered";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum NotOffered {
     Quotas,
-    Offer,
     SharedHost,
 }
 
@@ -40,9 +39,6 @@ impl NotOffered {
         match self {
             Self::Quotas => {
                 "quotas of CPU and network time are not metered (RES-13, RES-14): not offered by this release"
-            }
-            Self::Offer => {
-                "an app in the foreground takes no pushes itself (PSH-10), its task gets them: not offered by this release"
             }
             Self::SharedHost => {
                 "runs of one group do not share a process (RUN-07): each has its own in this release"
@@ -138,13 +134,13 @@ impl Performer {
         }
     }
 
-    /// A push for an app in the foreground; answers for the app, whose clients take no pushes in this release: its task gets it.
-    pub(super) fn offer(&mut self, push: &Push) -> Event {
-        self.not_offered(NotOffered::Offer);
-        Event::PushAnswered {
+    /// A push for an app that runs; answers for it where none of its clients takes the push (PSH-10).
+    pub(super) fn offer(&mut self, push: &Push) -> Option<Event> {
+        let nobody = !self.orders.takers.offer(push);
+        nobody.then(|| Event::PushAnswered {
             push: push.id.clone(),
             handled: false,
-        }
+        })
     }
 
     /// A launch; answers how it ended if nobody takes it.

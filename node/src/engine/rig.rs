@@ -164,6 +164,7 @@ pub(crate) fn photos() -> App {
             entry_point: EntryPoint::new("photo-sync").unwrap(),
             types: vec![
                 TaskType::General,
+                TaskType::Timer,
                 TaskType::PushNotification,
                 TaskType::Scheduled,
             ],

@@ -40,6 +40,12 @@ impl Apps {
     }
 }
 
+fn not_installed(app: &AppId) -> Status {
+    Status::not_found(format!(
+        "no app {app} is installed on this device; install its manifest first"
+    ))
+}
+
 #[tonic::async_trait]
 impl AppService for Apps {
     async fn request_access(
@@ -54,6 +60,25 @@ impl AppService for Apps {
             Answer::Access(status) => Ok(Response::new(wire::RequestAccessResponse {
                 status: convert::access(status).into(),
             })),
+            other => Err(misfit(&other)),
+        }
+    }
+
+    async fn request_access_kind(
+        &self,
+        request: Request<wire::RequestAccessKindRequest>,
+    ) -> Result<Response<wire::RequestAccessKindResponse>, Status> {
+        let app = self.acting(&request, request.get_ref().app.clone())?;
+        let wire::RequestAccessKindRequest { kind, reason, .. } = request.into_inner();
+        let ask = Ask::RequestAccessKind {
+            app: app.clone(),
+            kind: convert::access_kind(kind)?,
+            reason,
+        };
+        match self.call(&app, ask).await? {
+            Answer::Granted(granted) => {
+                Ok(Response::new(wire::RequestAccessKindResponse { granted }))
+            }
             other => Err(misfit(&other)),
         }
     }
@@ -123,6 +148,22 @@ impl AppService for Apps {
         }
     }
 
+    async fn reconcile(
+        &self,
+        request: Request<wire::ReconcileRequest>,
+    ) -> Result<Response<wire::ReconcileResponse>, Status> {
+        let app = self.acting(&request, request.get_ref().app.clone())?;
+        let desired = convert::desired(request.into_inner().desired)?;
+        let ask = Ask::Reconcile {
+            app: app.clone(),
+            desired,
+        };
+        match self.call(&app, ask).await? {
+            Answer::Reconciled(done) => Ok(Response::new(convert::reconciled(done))),
+            other => Err(misfit(&other)),
+        }
+    }
+
     async fn list_tasks(
         &self,
         request: Request<wire::ListTasksRequest>,
@@ -150,6 +191,74 @@ impl AppService for Apps {
             })),
             other => Err(misfit(&other)),
         }
+    }
+
+    async fn request_device(
+        &self,
+        request: Request<wire::RequestDeviceRequest>,
+    ) -> Result<Response<wire::RequestDeviceResponse>, Status> {
+        let app = self.acting(&request, request.get_ref().app.clone())?;
+        let wire::RequestDeviceRequest { name, device, .. } = request.into_inner();
+        let ask = Ask::RequestDevice {
+            app: app.clone(),
+            name: convert::task("name", name)?,
+            device: convert::device(device)?,
+            // An app does not speak for the device's user (TRGD-32).
+            consent: false,
+        };
+        match self.call(&app, ask).await? {
+            Answer::Raised(raised) => Ok(Response::new(wire::RequestDeviceResponse {
+                result: convert::raised(raised).into(),
+            })),
+            other => Err(misfit(&other)),
+        }
+    }
+
+    async fn request_servicing(
+        &self,
+        request: Request<wire::RequestServicingRequest>,
+    ) -> Result<Response<wire::RequestServicingResponse>, Status> {
+        let app = self.acting(&request, request.get_ref().app.clone())?;
+        // As above, and asked each time (TRGD-35).
+        let believed = self.0.authority.operate(&peer(&request)?).is_ok();
+        let wire::RequestServicingRequest {
+            name,
+            device,
+            expected,
+            consent,
+            ..
+        } = request.into_inner();
+        let ask = Ask::RequestServicing {
+            app: app.clone(),
+            name: convert::task("name", name)?,
+            device: convert::device(device)?,
+            expected: convert::expected(expected)?,
+            consent: consent && believed,
+        };
+        match self.call(&app, ask).await? {
+            Answer::Raised(raised) => Ok(Response::new(wire::RequestServicingResponse {
+                result: convert::raised(raised).into(),
+            })),
+            other => Err(misfit(&other)),
+        }
+    }
+
+    async fn get_state_folder(
+        &self,
+        request: Request<wire::GetStateFolderRequest>,
+    ) -> Result<Response<wire::GetStateFolderResponse>, Status> {
+        let app = self.reading(&request, request.get_ref().app.clone())?;
+        let folder = self.0.owners.folder_of(&app);
+        let folder = folder.ok_or_else(|| not_installed(&app))?;
+        let text = folder.into_os_string().into_string().map_err(|folder| {
+            Status::failed_precondition(format!(
+                "the folder {} is not UTF-8; give lull-node another state_dir",
+                folder.display()
+            ))
+        });
+        Ok(Response::new(wire::GetStateFolderResponse {
+            folder: text?,
+        }))
     }
 
     async fn add_scheduled(
@@ -219,17 +328,39 @@ impl AppService for Apps {
     ) -> Result<Response<Events>, Status> {
         let app = self.acting(&request, request.get_ref().app.clone())?;
         if self.0.owners.uid_of(&app).is_none() {
-            return Err(Status::not_found(format!(
-                "no app {app} is installed on this device; install its manifest first"
-            )));
+            return Err(not_installed(&app));
         }
+        let wire::AttachRequest {
+            foreground,
+            takes_pushes,
+            ..
+        } = *request.get_ref();
+        let pushes = takes_pushes.then(|| self.0.takers.attach(&app, foreground));
         Ok(Response::new(attach(
             app,
-            request.get_ref().foreground,
+            foreground,
             &self.0.leases,
             self.0.notices.subscribe(),
+            pushes,
             self.0.ending.clone(),
         )))
+    }
+
+    async fn answer_push(
+        &self,
+        request: Request<wire::AnswerPushRequest>,
+    ) -> Result<Response<wire::AnswerPushResponse>, Status> {
+        let app = self.acting(&request, request.get_ref().app.clone())?;
+        let wire::AnswerPushRequest { push, handled, .. } = request.into_inner();
+        let ask = Ask::AnswerPush {
+            app: app.clone(),
+            push: convert::push("push", push)?,
+            handled,
+        };
+        match self.call(&app, ask).await? {
+            Answer::Done => Ok(Response::new(wire::AnswerPushResponse {})),
+            other => Err(misfit(&other)),
+        }
     }
 
     async fn list_runs(

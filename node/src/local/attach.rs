@@ -9,15 +9,18 @@ use futures_util::Stream;
 use futures_util::stream::unfold;
 use lull_policy::{AppId, Event, FrontState, Notice};
 use lull_proto::local::v1::attach_response;
-use lull_proto::local::v1::{AttachResponse, Attached, FiringDropped, RunProgress, RunStarted};
+use lull_proto::local::v1::{
+    AttachResponse, Attached, FiringDropped, PushOffered, RunProgress, RunStarted,
+};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-use super::convert::{finished, word};
+use super::convert::{finished, moment, word};
 use crate::ports::{AppNotice, EngineError, EngineRef, look};
 use crate::retry::{Retry, random};
+use crate::takers::Taking;
 
 /// The attached clients of each app.
 #[derive(Debug, Clone, Default)]
@@ -166,6 +169,8 @@ struct Client {
     app: AppId,
     lease: Lease,
     notices: broadcast::Receiver<AppNotice>,
+    /// Absent = it takes no pushes.
+    pushes: Option<Taking>,
     ending: CancellationToken,
     greeted: bool,
 }
@@ -176,12 +181,14 @@ pub(super) fn attach(
     foreground: bool,
     leases: &Leases,
     notices: broadcast::Receiver<AppNotice>,
+    pushes: Option<Taking>,
     ending: CancellationToken,
 ) -> Events {
     let client = Client {
         lease: leases.take(&app, foreground),
         app,
         notices,
+        pushes,
         ending,
         greeted: false,
     };
@@ -189,6 +196,21 @@ pub(super) fn attach(
         let event = client.next().await?;
         Some((Ok(AttachResponse { event: Some(event) }), client))
     }))
+}
+
+/// The next push for a client; never, where it takes none.
+async fn offered(pushes: Option<&mut Taking>) -> attach_response::Event {
+    let Some(taking) = pushes else {
+        return std::future::pending().await;
+    };
+    let Some(push) = taking.next().await else {
+        return std::future::pending().await;
+    };
+    attach_response::Event::Push(PushOffered {
+        id: push.id.into(),
+        body: push.payload.into(),
+        expires: Some(moment(push.expires)),
+    })
 }
 
 impl Client {
@@ -201,6 +223,7 @@ impl Client {
         loop {
             let told = tokio::select! {
                 told = self.notices.recv() => told,
+                push = offered(self.pushes.as_mut()) => return Some(push),
                 () = self.ending.cancelled() => return None,
             };
             match told {

@@ -1,19 +1,23 @@
 //! The wire's words into the machine's and back. What cannot be is refused by the name of its field.
 
+mod raise;
+mod reconcile;
 mod schedule;
 mod trigger;
 
 use std::time::Duration;
 
 use lull_policy::{
-    self as policy, AppId, EntryPoint, Exit, FinishedRun, GroupId, NameError, Outcome, Raised,
-    Refusal, RegistrationRequest, Run, TaskName, Verdict, Wall, bounds,
+    self as policy, AppId, EntryPoint, Exit, FinishedRun, GroupId, NameError, Outcome, PushId,
+    Raised, Refusal, RegistrationRequest, Run, TaskName, Verdict, Wall, bounds,
 };
 use lull_proto::local::v1 as wire;
 use lull_proto::{problem, time};
 use serde::Serialize;
 use tonic::{Code, Status};
 
+pub(super) use raise::{access_kind, device, expected, wish};
+pub(super) use reconcile::{desired, reconciled};
 pub(super) use schedule::{delay, instant, scheduled_kind};
 use trigger::{condition, trigger};
 pub(super) use trigger::{condition_out, trigger_out};
@@ -57,6 +61,11 @@ pub(super) fn app(text: String) -> Result<AppId, Status> {
 /// A task's name.
 pub(super) fn task(field: &str, text: String) -> Result<TaskName, Status> {
     name(field, TaskName::new(text))
+}
+
+/// A push's id.
+pub(super) fn push(field: &str, text: String) -> Result<PushId, Status> {
+    name(field, PushId::new(text))
 }
 
 /// A registration as asked for.

@@ -31,6 +31,7 @@ use crate::clock::ClockRef;
 use crate::debuggers::Debuggers;
 use crate::ports::{AppNotice, AppOwners, AppSource, EngineRef, look};
 use crate::status::StatusBoard;
+use crate::takers::Takers;
 
 pub(crate) use attach::Lease;
 pub use attach::Leases;
@@ -75,6 +76,8 @@ pub struct Local {
     pub notices: broadcast::Sender<AppNotice>,
     /// Foreground leases of attached clients.
     pub leases: Leases,
+    /// Attached clients that take pushes.
+    pub takers: Takers,
     /// What the parts of the daemon say about themselves.
     pub board: Arc<StatusBoard>,
     /// Debuggers' sessions.

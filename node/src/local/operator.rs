@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lull_policy::{Answer, AppId, Caller, Choice, Request as Ask, RunId};
+use lull_policy::{Answer, AppId, Caller, Choice, RegistrationId, Request as Ask, RunId};
 use lull_proto::local::v1 as wire;
 use lull_proto::local::v1::operator_service_server::OperatorService;
 use tonic::{Request, Response, Status};
@@ -192,6 +192,40 @@ impl OperatorService for Operators {
         };
         match self.0.call(Caller::Operator, ask).await? {
             Answer::Done => Ok(Response::new(wire::LaunchForTestResponse {})),
+            other => Err(misfit(&other)),
+        }
+    }
+
+    async fn debug_fire(
+        &self,
+        request: Request<wire::DebugFireRequest>,
+    ) -> Result<Response<wire::DebugFireResponse>, Status> {
+        self.operating(&request)?;
+        let wire::DebugFireRequest { app, id } = request.into_inner();
+        let ask = Ask::DebugFire {
+            app: convert::app(app)?,
+            id: RegistrationId(id),
+        };
+        match self.0.call(Caller::Operator, ask).await? {
+            Answer::Done => Ok(Response::new(wire::DebugFireResponse {})),
+            other => Err(misfit(&other)),
+        }
+    }
+
+    async fn set_consent(
+        &self,
+        request: Request<wire::SetConsentRequest>,
+    ) -> Result<Response<wire::SetConsentResponse>, Status> {
+        self.operating(&request)?;
+        let wire::SetConsentRequest { app, device, given } = request.into_inner();
+        let (app, device) = (convert::app(app)?, convert::device(device)?);
+        let ask = if given {
+            Ask::GiveConsent { app, device }
+        } else {
+            Ask::RevokeConsent { app, device }
+        };
+        match self.0.call(Caller::Operator, ask).await? {
+            Answer::Done => Ok(Response::new(wire::SetConsentResponse {})),
             other => Err(misfit(&other)),
         }
     }

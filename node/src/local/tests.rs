@@ -1,7 +1,11 @@
 //! The local API over a real socket, with callers of real users and from real cages.
 
+mod asked;
 mod debugging;
+mod pushes;
+mod reconciling;
 mod scheduled;
+mod sdk;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -35,11 +39,14 @@ const OWNER: u32 = 60_001;
 const STRANGER: u32 = 60_002;
 
 #[derive(Debug)]
-struct Manifests(Mutex<ReloadReport>);
+struct Manifests(Mutex<ReloadReport>, PathBuf);
 
 impl AppOwners for Manifests {
     fn uid_of(&self, id: &AppId) -> Option<u32> {
         (*id == app()).then_some(OWNER)
+    }
+    fn folder_of(&self, id: &AppId) -> Option<PathBuf> {
+        self.uid_of(id).map(|_| self.1.clone())
     }
 }
 
@@ -70,7 +77,7 @@ async fn serve(arbiter: &Arbiter) -> Served {
     std::fs::set_permissions(folder.path(), open).unwrap();
     let path = folder.path().join("local.sock");
     let cage = format!("lull-local-{}-{}", std::process::id(), rig.board_id());
-    let manifests = Arc::new(Manifests(Mutex::default()));
+    let manifests = Arc::new(Manifests(Mutex::default(), folder.path().join("photos")));
     let ending = CancellationToken::new();
     let debuggers = Debuggers::default();
     tokio::spawn(debuggers.clone().tell(Arc::clone(&rig.door)));
@@ -88,6 +95,7 @@ async fn serve(arbiter: &Arbiter) -> Served {
         notices: rig.notices.clone(),
         leases,
         debuggers: debuggers.clone(),
+        takers: rig.queues.takers.clone(),
         board: Arc::clone(&rig.board),
         recordings: Recordings::of(Journal::at(&rig.config.path)),
         clock: Arc::<crate::clock::Manual>::clone(&rig.clock),
@@ -206,6 +214,7 @@ fn attach(foreground: bool) -> wire::AttachRequest {
     wire::AttachRequest {
         app: photos(),
         foreground,
+        takes_pushes: false,
     }
 }
 
@@ -343,7 +352,7 @@ fn an_agent_reads_but_does_not_act_whatever_its_user() {
         let authority = Authority {
             daemon_uid: 0,
             cage: served.cage.clone(),
-            owners: Arc::new(Manifests(Mutex::default())),
+            owners: Arc::new(Manifests(Mutex::default(), PathBuf::new())),
         };
         let own = Peer {
             uid: OWNER,

@@ -9,7 +9,8 @@ use lull_policy::{
 use lull_proto::local::v1 as wire;
 
 use super::convert::{
-    access, condition_out, explanation, finished, moment, trigger_out, under_way, word,
+    access, condition_out, explanation, finished, moment, trigger_out, under_way, wish as wished,
+    word,
 };
 use crate::ports::{AppOwners, ReloadReport};
 use crate::status::{Status, reading};
@@ -135,7 +136,12 @@ pub(super) fn apps(device: &Device, owners: &dyn AppOwners) -> Vec<wire::App> {
         .apps()
         .map(|app| {
             let registrations = device.registrations().filter(|r| r.app == app.id).count();
+            let wish = device.wish(&app.id);
             wire::App {
+                wish: wish
+                    .map_or(wire::AccessKind::Unspecified, |wish| wished(wish.kind))
+                    .into(),
+                wish_reason: wish.map(|wish| wish.reason.clone()).unwrap_or_default(),
                 app: app.id.to_string(),
                 version: app.version.clone(),
                 access: access(device.access(&app.id)).into(),

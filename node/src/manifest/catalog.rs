@@ -343,6 +343,11 @@ impl AppOwners for Catalog {
         self.installed().apps.get(app).map(|app| app.owner.uid)
     }
 
+    fn folder_of(&self, app: &AppId) -> Option<PathBuf> {
+        self.uid_of(app)
+            .map(|_installed| self.config.app_state_dir(app))
+    }
+
     fn user_of(&self, app: &AppId) -> Option<String> {
         let installed = self.installed();
         let owner = &installed.apps.get(app)?.owner;

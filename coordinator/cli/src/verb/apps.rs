@@ -20,6 +20,16 @@ pub(crate) async fn run(global: &Global, output: &Output) -> Result<(), Failure>
         &table(&apps),
         "no app is installed: the node's folder of manifests is empty",
     );
+    for app in &apps {
+        if let Some(wish) = &app.wish {
+            output.note(format!(
+                "{app} wishes for the access {kind}: {reason:?}; `lull choose {app} --access always` grants it, `--access app` turns it down",
+                app = app.app,
+                kind = wish.kind,
+                reason = wish.reason,
+            ));
+        }
+    }
     for manifest in refused {
         output.note(refusal(&manifest));
     }
@@ -74,6 +84,7 @@ mod tests {
             user: "64017".to_owned(),
             entry_points: vec!["photo-sync".to_owned(), "thumbnails".to_owned()],
             registrations: 2,
+            wish: None,
         };
         let text = table(&[app]).render(80);
         assert!(

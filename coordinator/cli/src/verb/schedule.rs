@@ -28,6 +28,7 @@ pub(crate) async fn run(
     let attach = AttachRequest {
         app: app.clone(),
         foreground: true,
+        takes_pushes: false,
     };
     // Held until the end of this call.
     let _front = apps

@@ -89,7 +89,8 @@ pub enum Effect {
         /// Whose.
         app: AppId,
     },
-    /// Offer a push to the app in the foreground; answered by [`Event::PushAnswered`](crate::Event::PushAnswered).
+    /// Offer a push to a client of the app; answered by [`Request::AnswerPush`](crate::Request::AnswerPush), or by
+    /// [`Event::PushAnswered`](crate::Event::PushAnswered) where nobody takes it.
     OfferPush(Box<Push>),
     /// Something was decided.
     Observe(Box<Observation>),

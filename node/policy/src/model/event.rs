@@ -64,11 +64,12 @@ pub enum Event {
     },
     /// A push came down the link.
     PushArrived(Push),
-    /// The app in the foreground has answered to an offered push (PSH-10).
+    /// The host's answer to an offered push where no client of the app takes one (PSH-10); a client answers by
+    /// [`Request::AnswerPush`].
     PushAnswered {
         /// Which.
         push: PushId,
-        /// It did with it what there was to do: no task runs.
+        /// The app did with it what there was to do: no task runs.
         handled: bool,
     },
     /// The coordinator has every receipt up to this one.
@@ -253,6 +254,15 @@ pub enum Request {
         /// All that it wants.
         desired: Vec<RegistrationRequest>,
     },
+    /// Answer to a push that was offered to the app (PSH-10).
+    AnswerPush {
+        /// Which app.
+        app: AppId,
+        /// Which push.
+        push: PushId,
+        /// As in [`Event::PushAnswered`].
+        handled: bool,
+    },
     /// Schedule the app's agent (ACC-42); from the foreground only.
     AddScheduled {
         /// For which app.
@@ -310,6 +320,13 @@ pub enum Request {
         expected: Option<Span>,
         /// What the user answered when asked, this time (TRGD-35).
         consent: bool,
+    },
+    /// The user lets the app use a device, until it is taken back (TRGD-32); by the operator.
+    GiveConsent {
+        /// Which app.
+        app: AppId,
+        /// Which device.
+        device: Subject,
     },
     /// The user no longer lets the app use a device (TRGD-32).
     RevokeConsent {

@@ -89,6 +89,46 @@ fn devices_are_used_in_a_process_of_their_own_and_without_conditions() {
     }
 }
 
+/// The operator speaks for the device's user; the app does not speak for itself.
+#[test]
+fn consent_is_given_by_the_operator_before_anybody_asks() {
+    let give = |bench: &mut Bench, caller: Option<Caller>, app: &str| {
+        let request = Request::GiveConsent {
+            app: app_id(app),
+            device: subject("cam"),
+        };
+        let caller = caller.unwrap_or(Caller::Operator);
+        refusal(&bench.ask_as(caller, request))
+    };
+    let mut bench = with_devices();
+    let front = Caller::Front {
+        app: app_id("mail"),
+        foreground: true,
+    };
+    let agent = Caller::Agent { run: RunId(1) };
+    for caller in [front, agent] {
+        assert_eq!(give(&mut bench, Some(caller), "mail"), "permission-denied");
+    }
+    assert_eq!(give(&mut bench, None, "nowhere"), "not-found");
+    bench.front(FrontState::Foreground);
+    let asked = use_device(&mut bench, "mail", "cam", false);
+    assert_eq!(asked, raised(Raised::DeniedByUser));
+    assert_eq!(give(&mut bench, None, "mail"), "ok");
+    assert_eq!(give(&mut bench, None, "mail"), "ok", "it stands already");
+    bench.device = bench.restored();
+    let asked = use_device(&mut bench, "mail", "cam", false);
+    assert_eq!(asked, raised(Raised::Allowed), "TRGD-32");
+    let asked = use_device(&mut bench, "news", "cam", false);
+    assert_eq!(asked, raised(Raised::DeniedByUser), "each app for itself");
+    for n in 1..bounds::CONSENTS {
+        let device = subject(&format!("cam-{n}"));
+        let app = app_id("mail");
+        bench.ask_as(Caller::Operator, Request::GiveConsent { app, device });
+    }
+    assert_eq!(give(&mut bench, None, "news"), "limit-reached");
+    assert_eq!(give(&mut bench, None, "mail"), "ok");
+}
+
 #[test]
 fn consent_is_asked_once_for_an_app_and_device_and_can_be_taken_back() {
     let mut bench = with_devices();

@@ -89,24 +89,78 @@ fn an_offer_outlives_neither_restart_nor_time_to_live() {
     assert_eq!(bench.starts("mail", "p").len(), 1, "its tasks get it");
 }
 
+/// PSH-09, PSH-11: nobody says that an app saw what no client of it took.
 #[test]
 fn no_task_and_an_app_that_runs() {
-    let rows = [
-        (FrontState::Foreground, true),
-        (FrontState::Background, true),
-        (FrontState::None, false),
-    ];
-    for (state, shown) in rows {
+    let nobody = PushFate::Dropped(DropReason::NoHandler);
+    for state in [FrontState::Foreground, FrontState::Background] {
+        for (handled, expected) in [(true, PushFate::ShownToApp), (false, nobody.clone())] {
+            let mut bench = Bench::full();
+            bench.front(state);
+            bench.push("p1");
+            assert_eq!(bench.fates("p1"), [], "{state:?}");
+            answered(&mut bench, "p1", handled);
+            assert_eq!(bench.fates("p1"), [expected], "{state:?}");
+        }
+    }
+    for state in [FrontState::None, FrontState::Suspended] {
         let mut bench = Bench::full();
+        bench.front(FrontState::Background);
         bench.front(state);
         bench.push("p1");
-        let expected = if shown {
-            PushFate::ShownToApp
-        } else {
-            PushFate::Dropped(DropReason::NoHandler)
-        };
-        assert_eq!(bench.fates("p1"), [expected], "PSH-09, PSH-11: {state:?}");
+        assert_eq!(
+            bench.fates("p1"),
+            std::slice::from_ref(&nobody),
+            "{state:?}"
+        );
     }
+}
+
+#[test]
+fn an_app_in_the_background_with_a_task_is_not_asked() {
+    let mut bench = Bench::full();
+    bench.register(request("p", Trigger::Push));
+    bench.front(FrontState::Background);
+    bench.push("p1");
+    assert_eq!(bench.device.runs().count(), 1, "PSH-10");
+}
+
+#[test]
+fn an_answer_counts_once_in_time_and_from_its_own_app() {
+    let answer = |bench: &mut Bench, app: &str, id: &str| {
+        let request = Request::AnswerPush {
+            app: app_id(app),
+            push: push_id(id),
+            handled: true,
+        };
+        let caller = Caller::Front {
+            app: app_id("mail"),
+            foreground: true,
+        };
+        let answer = bench.ask_as(caller, request);
+        refusal(&answer)
+    };
+    let mut bench = offered();
+    assert_eq!(answer(&mut bench, "maps", "p1"), "permission-denied");
+    assert_eq!(answer(&mut bench, "mail", "p2"), "not-found");
+    let agent = Caller::Agent { run: RunId(1) };
+    let request = Request::AnswerPush {
+        app: app_id("mail"),
+        push: push_id("p1"),
+        handled: true,
+    };
+    assert_eq!(
+        refusal(&bench.ask_as(agent, request)),
+        "permission-denied",
+        "ACC-50"
+    );
+    assert_eq!(answer(&mut bench, "mail", "p1"), "ok");
+    assert_eq!(bench.fates("p1"), [PushFate::ShownToApp]);
+    assert_eq!(answer(&mut bench, "mail", "p1"), "not-found");
+    let mut bench = offered();
+    bench.go(5_000);
+    assert_eq!(answer(&mut bench, "mail", "p1"), "not-found", "too late");
+    assert_eq!(bench.device.runs().count(), 1);
 }
 
 /// PSH-20's table: who is delivered at once.

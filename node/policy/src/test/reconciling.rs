@@ -93,6 +93,10 @@ fn one_bad_registration_changes_nothing() {
         let before = bench.device.records();
         let answer = reconcile(&mut bench, vec![request("good", timer(15)), bad.clone()]);
         assert_ne!(refusal(&answer), "ok", "{bad:?}");
+        if let Answer::Refused(Refusal::InvalidArgument { field, .. }) = &answer {
+            let named = field == "desired" || field.starts_with("desired[1].");
+            assert!(named, "{field}: {bad:?}");
+        }
         assert_eq!(bench.device.records(), before, "ACC-28");
     }
 }

@@ -1,5 +1,6 @@
 //! `DeviceUseTrigger` (TRG-18, TRGD-26 to TRGD-33): a long use of a device that the user let the app use.
 
+use crate::access::operator;
 use crate::trigger::raised;
 use crate::turn::Turn;
 use crate::{
@@ -42,14 +43,49 @@ impl Turn<'_> {
             return true;
         }
         if answer && self.device.consents.len() < bounds::CONSENTS {
-            let consent = Consent {
-                app: app.clone(),
-                device: device.clone(),
-            };
-            self.device.consents.insert(key, consent);
-            self.touch(Key::Consent(app.clone(), device.clone()));
+            self.remember_consent(app, device);
         }
         answer
+    }
+
+    fn remember_consent(&mut self, app: &AppId, device: &Subject) {
+        let (app, device) = (app.clone(), device.clone());
+        let consent = Consent {
+            app: app.clone(),
+            device: device.clone(),
+        };
+        self.device
+            .consents
+            .insert((app.clone(), device.clone()), consent);
+        self.touch(Key::Consent(app, device));
+    }
+
+    /// TRGD-32: the operator says that the device's user consents, before anybody asks.
+    pub(crate) fn give_consent(
+        &mut self,
+        caller: &Caller,
+        app: &AppId,
+        device: &Subject,
+    ) -> Result<Answer, Refusal> {
+        operator(caller)?;
+        self.installed(app)?;
+        if self
+            .device
+            .consents
+            .contains_key(&(app.clone(), device.clone()))
+        {
+            return Ok(Answer::Done);
+        }
+        if self.device.consents.len() >= bounds::CONSENTS {
+            return Err(Refusal::LimitReached {
+                message: format!(
+                    "{} consents are remembered, which is all there is room for; take some back",
+                    bounds::CONSENTS
+                ),
+            });
+        }
+        self.remember_consent(app, device);
+        Ok(Answer::Done)
     }
 
     /// TRGD-30: on phones only so many at once.

@@ -12,8 +12,8 @@ use std::collections::BTreeSet;
 
 use crate::turn::Turn;
 use crate::{
-    AppId, Broken, Device, DropReason, FrontState, Hop, Key, Observation, Push, PushFate, PushId,
-    RegistrationId, RunId, TaskName, bounds,
+    Answer, AppId, Broken, Caller, Device, DropReason, FrontState, Hop, Key, Observation, Push,
+    PushFate, PushId, Refusal, RegistrationId, RunId, TaskName, bounds,
 };
 
 /// What fires it, for people.
@@ -31,7 +31,7 @@ pub(crate) struct Holders {
 }
 
 impl Device {
-    /// Pushes offered to an app in the foreground.
+    /// Pushes offered to an app that runs.
     pub(crate) fn offered(&self) -> impl Iterator<Item = &Push> {
         self.offers.keys().filter_map(|push| self.pushes.get(push))
     }
@@ -60,8 +60,7 @@ impl Turn<'_> {
         let (id, app) = (push.id.clone(), push.app.clone());
         self.device.pushes.insert(id.clone(), push.clone());
         self.touch(Key::Push(id.clone()));
-        if self.device.front(&app) == FrontState::Foreground {
-            // PSH-10: the app itself comes first.
+        if self.comes_first(&app, &targets) {
             let until = self.now.elapsed.after(self.device.policy.push_offer_time);
             self.device.offers.insert(id, until);
             self.effect(crate::Effect::OfferPush(Box::new(push)));
@@ -70,19 +69,18 @@ impl Turn<'_> {
         }
     }
 
+    /// Whether the app itself is asked before its tasks: in the foreground always (PSH-10), else where it runs and has none
+    /// (PSH-09).
+    fn comes_first(&self, app: &AppId, targets: &[RegistrationId]) -> bool {
+        match self.device.front(app) {
+            FrontState::Foreground => true,
+            FrontState::Background => targets.is_empty(),
+            FrontState::None | FrontState::Suspended => false,
+        }
+    }
+
     fn refuse_push(&mut self, push: &Push, targets: &[RegistrationId], reason: DropReason) {
         let (app, id) = (&push.app, &push.id);
-        let runs = match self.device.front(app) {
-            FrontState::Foreground | FrontState::Background => true,
-            FrontState::None | FrontState::Suspended => false,
-        };
-        if reason == DropReason::NoHandler && runs {
-            // PSH-09: given to the running app.
-            self.unrouted(app, reason);
-            self.tell_fate(app, id, PushFate::ShownToApp);
-            self.receipt(id, Hop::ShownToApp);
-            return;
-        }
         if targets.is_empty() {
             self.unrouted(app, reason);
         }
@@ -94,7 +92,32 @@ impl Turn<'_> {
         self.receipt(id, dropped(reason));
     }
 
-    /// The app in the foreground has answered (PSH-10).
+    /// A client of the app answers (PSH-10). An answer that comes too late is told so.
+    pub(crate) fn answer_push(
+        &mut self,
+        caller: &Caller,
+        app: &AppId,
+        push: &PushId,
+        handled: bool,
+    ) -> Result<Answer, Refusal> {
+        self.operator_or_own(caller, app)?;
+        if !self
+            .device
+            .offered()
+            .any(|one| one.id == *push && one.app == *app)
+        {
+            return Err(Refusal::NotFound {
+                message: format!(
+                    "no push {push} is offered to {app} now: it was answered before, its time to answer is over, or it \
+                     expired; this answer changes nothing"
+                ),
+            });
+        }
+        self.push_answered(push, handled);
+        Ok(Answer::Done)
+    }
+
+    /// The app was asked, or nobody of it could be (PSH-10).
     pub(crate) fn push_answered(&mut self, push: &PushId, handled: bool) {
         if self.device.offers.remove(push).is_none() {
             return;
@@ -168,7 +191,8 @@ impl Turn<'_> {
         if push.expires <= self.now.wall {
             return Some(DropReason::Expired);
         }
-        if targets.is_empty() && !self.device.broken(Broken::PushesWaitForHandler) {
+        let orphan = targets.is_empty() && !self.comes_first(&push.app, targets);
+        if orphan && !self.device.broken(Broken::PushesWaitForHandler) {
             return Some(DropReason::NoHandler);
         }
         // The coordinator refuses these (PSH-08); here they only must not grow the store.

@@ -8,8 +8,7 @@ use tonic::Status;
 use crate::sources::subject::{self, SubjectError};
 
 /// The triggers that can be set.
-const OFFERED: &str =
-    "set one of timer, maintenance, system, push, application, device_watcher, files, bus";
+const OFFERED: &str = "set one of timer, maintenance, system, push, application, device_watcher, files, bus, media, device_use, device_servicing";
 
 /// A trigger as asked for; one that this node cannot watch for is refused by name.
 pub(super) fn trigger(trigger: Option<wire::Trigger>) -> Result<policy::Trigger, Status> {
@@ -46,9 +45,11 @@ pub(super) fn trigger(trigger: Option<wire::Trigger>) -> Result<policy::Trigger,
         }
         Kind::ControlChannel(_) => "control_channel",
         Kind::Socket(_) => "socket",
-        Kind::Media(_) => "media",
-        Kind::DeviceUse(_) => "device_use",
-        Kind::DeviceServicing(_) => "device_servicing",
+        Kind::Media(wire::MediaTrigger {}) => return Ok(policy::Trigger::Media),
+        Kind::DeviceUse(wire::DeviceUseTrigger {}) => return Ok(policy::Trigger::DeviceUse),
+        Kind::DeviceServicing(wire::DeviceServicingTrigger {}) => {
+            return Ok(policy::Trigger::DeviceServicing);
+        }
         Kind::Periodic(_) => return Err(scheduled("periodic")),
         Kind::ResourceIntensive(_) => return Err(scheduled("resource_intensive")),
         Kind::UpdateTask(_) => "update_task",
@@ -296,6 +297,9 @@ mod tests {
             },
             policy::Trigger::Push,
             policy::Trigger::Application,
+            policy::Trigger::Media,
+            policy::Trigger::DeviceUse,
+            policy::Trigger::DeviceServicing,
             policy::Trigger::DeviceWatcher {
                 pattern: subject("usb:046d:*"),
             },
@@ -339,9 +343,6 @@ mod tests {
             policy::Trigger::Socket {
                 id: subject("chat"),
             },
-            policy::Trigger::Media,
-            policy::Trigger::DeviceUse,
-            policy::Trigger::DeviceServicing,
             policy::Trigger::Periodic,
             policy::Trigger::ResourceIntensive,
             policy::Trigger::UpdateTask,

@@ -1,6 +1,7 @@
 //! Runs in the app's own process (RUN-01 to RUN-05), with real processes: the SDK in a thread of the test, and a program of another
 //! language that the launcher starts.
 
+use std::path::PathBuf;
 use std::thread::JoinHandle as Thread;
 
 use lull_agent::host::{Host, HostError, Run as HostedRun};
@@ -60,6 +61,9 @@ impl AppOwners for Own {
         (app.as_str() == "photos").then_some(UID)
     }
     fn user_of(&self, _app: &AppId) -> Option<String> {
+        None
+    }
+    fn folder_of(&self, _app: &AppId) -> Option<PathBuf> {
         None
     }
 }

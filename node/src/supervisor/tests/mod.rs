@@ -6,4 +6,5 @@ mod holding;
 mod hosted;
 mod orders;
 mod stage;
+mod state;
 mod talk;

@@ -48,6 +48,11 @@ fn needs_root() {
     );
 }
 
+fn own_program() -> String {
+    let own = std::env::current_exe().unwrap();
+    own.to_str().unwrap().to_owned()
+}
+
 fn launcher_command(socket: &Path) -> Vec<String> {
     let own = std::env::current_exe().unwrap();
     vec![
@@ -193,7 +198,8 @@ impl AgentCatalog for Scripts {
             .ok_or("no such agent is declared; declare it")?;
         Ok(AgentProgram {
             program: "/bin/sh".into(),
-            args: vec!["-c".into(), script.clone()],
+            // A script may start this program, as its `$0`.
+            args: vec!["-c".into(), script.clone(), own_program()],
             environment: BTreeMap::from([
                 ("PHOTOS_FROM".into(), "/data/in".into()),
                 ("LULL_RUN".into(), "forged".into()),
