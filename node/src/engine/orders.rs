@@ -1,6 +1,6 @@
 //! Hands effects to the parts that perform them, over bounded channels. What finds no room is decided here, kind by kind.
 //!
-//! Deliberately absent: what this release cannot do yet (meter what an app uses, an app's own process).
+//! Deliberately absent: what this release cannot do yet (an app's own process).
 //! Such an effect is counted and told as something that cannot be enforced.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,7 +30,6 @@ pub(super) const NOT_OFFERED: &str = "effects-not-offered";
 /// What this release cannot do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum NotOffered {
-    Quotas,
     Front,
     Offer,
     SharedHost,
@@ -39,9 +38,6 @@ enum NotOffered {
 impl NotOffered {
     fn words(self) -> &'static str {
         match self {
-            Self::Quotas => {
-                "quotas of CPU and network time are not metered (RES-13, RES-14): not offered by this release"
-            }
             Self::Front => {
                 "an app's own process is neither started nor ended (RUN-04, RUN-05): not offered by this release"
             }
@@ -86,7 +82,16 @@ impl Performer {
             Effect::Freeze { run } => self.hold(run, Hold::Frozen(true)),
             // When it is killed is the machine's own deadline.
             Effect::Limit { run, memory, .. } => self.hold(run, Hold::Memory(memory)),
-            Effect::Meter { .. } => self.not_offered(NotOffered::Quotas),
+            Effect::Meter {
+                app,
+                resource,
+                budget,
+            } => self.stop(RunOrder::Meter {
+                app,
+                resource,
+                budget,
+            }),
+            Effect::Sample { run, every } => self.stop(RunOrder::Sample { run, every }),
             Effect::KillFront { .. } => self.not_offered(NotOffered::Front),
             other @ (Effect::Put(_)
             | Effect::Remove(_)
@@ -123,6 +128,7 @@ impl Performer {
             | Effect::Kill { .. }
             | Effect::Freeze { .. }
             | Effect::Meter { .. }
+            | Effect::Sample { .. }
             | Effect::Limit { .. }
             | Effect::KillFront { .. }
             | Effect::Observe(_)

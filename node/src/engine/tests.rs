@@ -55,7 +55,7 @@ fn asking_to_cancel_and_killing_never_wait_for_the_store() {
         let commits = rig.board.counter("commits");
         let held = rig.hold_store();
         rig.clock.advance(Span::minutes(11));
-        let asked = next(&mut rig.queues.stops).await;
+        let asked = next_stop(&mut rig).await;
         assert!(
             matches!(asked, RunOrder::AskToCancel { run: id, .. } if id == run),
             "{asked:?}"
@@ -311,7 +311,7 @@ fn a_run_loses_the_network_in_standby_and_has_it_back() {
         }
         for allowed in [false, true] {
             let hold = Hold::Network(allowed);
-            let order = next(&mut rig.queues.stops).await;
+            let order = next_stop(&mut rig).await;
             assert_eq!(order, RunOrder::Hold { run, hold }, "RUN-31");
         }
         assert_eq!(rig.board.counter(orders::NOT_OFFERED), 0);
@@ -323,18 +323,55 @@ fn a_run_loses_the_network_in_standby_and_has_it_back() {
 fn what_cannot_be_performed_is_counted_and_told() {
     on_runtime(async |arbiter| {
         let rig = rig(&arbiter, PATIENCE).await;
+        let (app, state) = (app(), lull_policy::FrontState::Foreground);
+        let front = Event::FrontChanged { app, state };
+        rig.door.commit(front).await.unwrap();
+        for id in ["p1", "p2"] {
+            rig.door.commit(push(id)).await.unwrap();
+        }
+        until(|| async { rig.board.counter(orders::NOT_OFFERED) == 2 }).await;
+        let told = rig.board.read().cannot_enforce;
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told.first().unwrap().contains("PSH-10"), "{told:?}");
+        rig.handle.end().await;
+    });
+}
+
+#[test]
+fn what_an_app_may_use_is_ordered_from_the_supervisor() {
+    on_runtime(async |arbiter| {
+        let mut rig = rig(&arbiter, PATIENCE).await;
         let policy = lull_policy::Policy {
             quota_profile: lull_policy::QuotaProfile::Windows8,
             ..lull_policy::Policy::default()
         };
         rig.door.commit(Event::PolicyChanged(policy)).await.unwrap();
         rig.call(raise()).await.unwrap();
-        assert_eq!(rig.board.counter(orders::NOT_OFFERED), 2, "CPU, network");
-        let told = rig.board.read().cannot_enforce;
-        assert_eq!(told.len(), 1, "{told:?}");
-        assert!(told.first().unwrap().contains("RES-13"), "{told:?}");
+        for (resource, budget) in [
+            (lull_policy::Resource::Cpu, Some(1_000_000)),
+            // On external power it does not count (RES-14).
+            (lull_policy::Resource::Network, None),
+        ] {
+            let app = app();
+            let ordered = RunOrder::Meter {
+                app,
+                resource,
+                budget,
+            };
+            assert_eq!(next(&mut rig.queues.stops).await, ordered, "RES-13");
+        }
         rig.handle.end().await;
     });
+}
+
+/// The next order but those for samples (RUN-15), which every long run has.
+async fn next_stop(rig: &mut Rig) -> RunOrder {
+    loop {
+        match next(&mut rig.queues.stops).await {
+            RunOrder::Sample { .. } => {}
+            other => return other,
+        }
+    }
 }
 
 #[test]

@@ -3,9 +3,10 @@
 use std::os::fd::OwnedFd;
 
 use lull_launcher::wire;
-use lull_policy::{Bytes, CancelReason, Exit, RunId, Running, Usage, bounds};
+use lull_policy::{Bytes, CancelReason, Exit, MemoryLayers, RunId, Running, Usage, bounds};
 use tokio::sync::{mpsc, watch};
 
+use super::metering::Metered;
 use super::order::Order;
 use crate::ports::Hold;
 
@@ -124,11 +125,15 @@ pub(super) struct Seat {
     pub(super) asked: bool,
     /// What holds it, as far as that was ordered since its launch.
     pub(super) holds: Holds,
+    /// What its metering needs to know, until that begins with its launch.
+    pub(super) metered: Option<Metered>,
 }
 
 /// The newest of each kind of hold that was ordered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Holds {
+    /// Its memory cap fails before it kills.
+    pub(super) forgiven: bool,
     memory: Option<Hold>,
     network: Option<Hold>,
     frozen: Option<Hold>,
@@ -149,20 +154,24 @@ impl Holds {
         let all = [self.memory, self.network, self.frozen]
             .into_iter()
             .flatten();
-        all.map(|hold| request(run, hold)).collect()
+        all.map(|hold| self.request(run, hold)).collect()
     }
-}
 
-/// A hold in the launcher's words.
-pub(super) fn request(run: RunId, hold: Hold) -> wire::Request {
-    let run = run.0;
-    match hold {
-        Hold::Frozen(frozen) => wire::Request::Freeze { run, frozen },
-        Hold::Memory(cap) => wire::Request::Memory {
-            run,
-            cap: cap.map(|cap| cap.0),
-        },
-        Hold::Network(allowed) => wire::Request::Network { run, allowed },
+    /// A hold in the launcher's words.
+    pub(super) fn request(&self, run: RunId, hold: Hold) -> wire::Request {
+        let run = run.0;
+        match hold {
+            Hold::Frozen(frozen) => wire::Request::Freeze { run, frozen },
+            Hold::Memory(cap) => {
+                let layers = MemoryLayers::of(cap, self.forgiven);
+                wire::Request::Memory {
+                    run,
+                    cap: layers.killing.map(|cap| cap.0),
+                    data: layers.failing.map(|cap| cap.0),
+                }
+            }
+            Hold::Network(allowed) => wire::Request::Network { run, allowed },
+        }
     }
 }
 

@@ -28,6 +28,38 @@ pub(crate) fn cap(subject: Subject<'_>, host: HostKind) -> Option<Bytes> {
     }
 }
 
+/// How much of a cap lies between the layer that fails and the one that kills: an eighth, 4 MiB at least. The bound on what a process
+/// asks for counts its own writable memory; its cage counts the kernel's part and the files that it reads as well.
+const BETWEEN: u64 = 8;
+const LEAST_BETWEEN: Bytes = Bytes::mib(4);
+
+/// A memory cap as the host has to enforce it (RES-04, AMB-15).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MemoryLayers {
+    /// A process that asks for more writable memory than this is refused; absent = nobody is.
+    pub failing: Option<Bytes>,
+    /// A run whose whole tree has more than this is killed at once; absent = none is.
+    pub killing: Option<Bytes>,
+}
+
+impl MemoryLayers {
+    /// The layers of a cap. A run that is `forgiven` first sees its allocation fail; any other is killed at its cap.
+    pub fn of(cap: Option<Bytes>, forgiven: bool) -> Self {
+        let between = |cap: Bytes| (cap.0 / BETWEEN).max(LEAST_BETWEEN.0);
+        if forgiven {
+            Self {
+                failing: cap,
+                killing: cap.map(|cap| Bytes(cap.0.saturating_add(between(cap)))),
+            }
+        } else {
+            Self {
+                failing: None,
+                killing: cap,
+            }
+        }
+    }
+}
+
 /// RES-06: the cap that an app's audio agents share, by the device's runtime level.
 fn audio(policy: &Policy, profile: &Profile) -> Bytes {
     const UPDATE_3: [u32; 3] = [8, 0, 10_492];
@@ -90,6 +122,21 @@ mod tests {
             let agent = agent(own.map(Bytes::mib), &[TaskType::Timer]);
             let cap = found(TriggerKind::Timer, &policy, &Profile::default(), &agent);
             assert_eq!(cap, expected.map(Bytes::mib));
+        }
+    }
+
+    #[test]
+    fn a_task_is_forgiven_an_agent_is_killed() {
+        let mib = |n| Some(Bytes::mib(n));
+        let rows = [
+            (None, true, None, None),
+            (mib(16), true, mib(16), mib(20)),
+            (mib(64), true, mib(64), mib(72)),
+            (mib(20), false, None, mib(20)),
+        ];
+        for (cap, forgiven, failing, killing) in rows {
+            let expected = MemoryLayers { failing, killing };
+            assert_eq!(MemoryLayers::of(cap, forgiven), expected, "AMB-15: {cap:?}");
         }
     }
 

@@ -2,7 +2,9 @@
 //! own tests do.
 
 mod adoption;
+mod device;
 mod holding;
+mod metering;
 mod orders;
 mod stage;
 mod talk;
