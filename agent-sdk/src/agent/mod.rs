@@ -54,6 +54,7 @@ mod cancellation;
 mod conversation;
 mod error;
 mod invocation;
+mod memory;
 mod shared;
 
 use std::fs::File;
@@ -71,6 +72,7 @@ pub use crate::inherited::InheritError;
 pub use cancellation::{Cancel, Cancellation, Canceller};
 pub use error::{NodeAway, StartError};
 pub use invocation::{Invocation, Occasion, Push};
+pub use memory::{MemoryLevel, MemoryLevels, MemoryNow};
 use shared::Shared;
 
 /// How long the node has to answer hello: longer than a restart of the daemon. The run's own limits end it sooner.
@@ -192,6 +194,15 @@ impl Agent {
     /// What the run's cage uses now and may use. Waits 2 s at most.
     pub fn memory_usage(&self) -> Result<MemoryUsage, NodeAway> {
         self.shared.ask_memory(ANSWER).ok_or(NodeAway)
+    }
+
+    /// Follows how near the run is to its memory cap (RES-08). The node reads the cage for it once a second from then on.
+    pub fn memory_levels(&self) -> MemoryLevels {
+        self.shared.follow_memory();
+        MemoryLevels {
+            shared: Arc::clone(&self.shared),
+            seen: 0,
+        }
     }
 
     /// Whether the node's end of the socket is open. While it is not, the agent goes on: its exit status tells.

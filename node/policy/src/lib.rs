@@ -78,7 +78,7 @@ pub use broken::Broken;
 pub use broken::Sabotage;
 pub use device::{Device, TaskState};
 pub use due::DueQueue;
-pub use limit::memory::MemoryLayers;
+pub use limit::memory::{MemoryLayers, MemoryLevel};
 pub use model::*;
 pub use readings::standby;
 pub use starvation::{Blocker, Proposal, Starvation};

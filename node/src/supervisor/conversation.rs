@@ -18,6 +18,7 @@ use tokio::time::Sleep;
 use super::Setup;
 use super::agent_socket::{AgentSocket, Heard};
 use super::delivery::deliver;
+use super::memory::MemoryNews;
 use super::order::{self, Note, line};
 use super::sabotage;
 use super::seat::{Cancel, End, FromRun, ToRun};
@@ -58,6 +59,7 @@ pub(super) struct Conversation {
     to_desk: mpsc::Sender<FromRun>,
     from_desk: mpsc::Receiver<ToRun>,
     cancel: watch::Receiver<Option<Cancel>>,
+    memory: MemoryNews,
     note: Option<Note>,
     socket: Option<AgentSocket>,
     /// Nothing more can be said to the agent.
@@ -89,6 +91,7 @@ enum Happened {
     Delivered(Result<(), EngineError>),
     Desk(Option<ToRun>),
     Cancel,
+    Memory,
     Heard(io::Result<Heard>),
     Said(io::Result<()>),
     Rested,
@@ -103,6 +106,7 @@ impl Conversation {
         to_desk: mpsc::Sender<FromRun>,
         from_desk: mpsc::Receiver<ToRun>,
         cancel: watch::Receiver<Option<Cancel>>,
+        memory: MemoryNews,
     ) -> Self {
         Self {
             run,
@@ -110,6 +114,7 @@ impl Conversation {
             to_desk,
             from_desk,
             cancel,
+            memory,
             note: None,
             socket: None,
             mute: false,
@@ -187,6 +192,7 @@ impl Conversation {
                 Happened::Desk(None) => return Err(EngineError::Ending),
                 Happened::Desk(Some(word)) => self.obey(word),
                 Happened::Cancel => self.pass_on_cancel().await,
+                Happened::Memory => self.tell_memory(),
                 Happened::Heard(heard) => self.hear(heard, &mut waits).await,
                 Happened::Said(Ok(())) => {}
                 Happened::Said(Err(_gone)) => self.fall_silent().await,
@@ -209,6 +215,7 @@ impl Conversation {
             result = delivered(&mut waits.delivery) => Happened::Delivered(result),
             word = self.from_desk.recv() => Happened::Desk(word),
             Ok(()) = self.cancel.changed() => Happened::Cancel,
+            () = self.memory.changed() => Happened::Memory,
             heard = heard(socket, listening) => Happened::Heard(heard),
             said = said(socket, &mut self.outbox, speaking) => Happened::Said(said),
             () = rung(&mut waits.rest) => Happened::Rested,
@@ -235,6 +242,16 @@ impl Conversation {
                 }
             }
             ToRun::Ended(end) => self.end = Some(end),
+        }
+    }
+
+    /// RES-08. An agent that does not read is told the newest when it does.
+    fn tell_memory(&mut self) {
+        if self.speaks()
+            && self.outbox.len() < OUTBOX
+            && let Some(line) = self.memory.line()
+        {
+            self.outbox.extend(line);
         }
     }
 
@@ -338,6 +355,7 @@ impl Conversation {
                     self.tell_desk(FromRun::Memory(self.run)).await;
                 }
             }
+            FromAgent::FollowMemory {} => self.follow_memory().await,
             FromAgent::DeferralTaken {} => return Some(Report::DeferralTaken),
             FromAgent::DeferralCompleted {} => return Some(Report::DeferralCompleted),
             FromAgent::UpdateCard {} => return Some(Report::CardUpdated),
@@ -349,6 +367,16 @@ impl Conversation {
             FromAgent::Unknown => self.setup.board.count("agent-lines-skipped"),
         }
         None
+    }
+
+    async fn follow_memory(&mut self) {
+        let Some(note) = self.note.as_mut().filter(|note| !note.follows_memory) else {
+            return;
+        };
+        note.follows_memory = true;
+        let kept = note.encode();
+        self.tell_desk(FromRun::Note(self.run, kept)).await;
+        self.tell_desk(FromRun::FollowMemory(self.run)).await;
     }
 
     /// Answers hello, once.

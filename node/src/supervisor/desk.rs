@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 
 use super::conversation::{Begin, Conversation};
 use super::launcher::{Launcher, retry};
+use super::memory::{self, Held};
 use super::metering::{Metered, Metering};
 use super::order::{Note, Order};
 use super::seat::{Cancel, End, FROM_RUNS, FromRun, Holds, Seat, Stage, TO_RUN, ToRun};
@@ -129,6 +130,9 @@ impl Desk {
             };
             self.metering.begins(run, metered.clone(), false);
             let note = Note::decode(&held.note).map(Box::new);
+            if note.as_ref().is_some_and(|note| note.follows_memory) {
+                self.metering.follows_memory(run);
+            }
             let forgiven = note.as_ref().is_some_and(|note| note.forgiven);
             self.seat(
                 run,
@@ -187,6 +191,7 @@ impl Desk {
             RunOrder::Hold { run, hold } => match self.seats.get_mut(&run) {
                 Some(seat) => {
                     seat.holds.put(hold);
+                    seat.announce(hold);
                     self.metering.holds(run, hold);
                     // One that is not with the launcher yet is told it right after its launch.
                     if !matches!(seat.stage, Stage::Preparing) {
@@ -236,17 +241,20 @@ impl Desk {
         } else {
             asked.mark_unchanged();
         }
+        let (memory, memory_news) = memory::channel();
         let conversation = Conversation::new(
             run,
             Arc::clone(&self.setup),
             self.words.clone(),
             from_desk,
             asked,
+            memory_news,
         );
         self.conversations.spawn(conversation.run(begin));
         let seat = Seat {
             to_run,
             cancel,
+            memory,
             stage,
             killed: false,
             terminated: false,
@@ -274,6 +282,7 @@ impl Desk {
                     self.answer_questions();
                 }
             }
+            FromRun::FollowMemory(run) => self.metering.follows_memory(run),
             FromRun::Terminate(run) => {
                 if let Some(seat) = self.seats.get_mut(&run) {
                     seat.terminated = true;
@@ -282,6 +291,8 @@ impl Desk {
             }
             FromRun::Done(run) => {
                 self.seats.remove(&run);
+                // Told already, unless it was lost with its launcher.
+                self.metering.ended(run, None, None);
                 self.setup.board.remove_process(run);
                 self.send(&Request::Forget { run: run.0 }, None).await;
             }
@@ -367,8 +378,16 @@ impl Desk {
                 run,
                 cpu_micros,
                 network_bytes,
-                ..
-            } => self.metering.sampled(RunId(run), cpu_micros, network_bytes),
+                memory,
+                limit,
+            } => {
+                let run = RunId(run);
+                let held = memory.map(|usage| Held { usage, limit });
+                if let (true, Some(seat)) = (self.metering.follows(run), self.seats.get(&run)) {
+                    seat.memory.send_replace(held);
+                }
+                self.metering.sampled(run, cpu_micros, network_bytes);
+            }
             Event::Usage { run, memory, limit } => {
                 if let Some(seat) = self.seats.get_mut(&RunId(run)) {
                     seat.asked = false;

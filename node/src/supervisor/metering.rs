@@ -119,6 +119,16 @@ impl Metering {
         }
     }
 
+    /// A run wants to be told of its memory.
+    pub(super) fn follows_memory(&mut self, run: RunId) {
+        self.meter.follows_memory(run);
+    }
+
+    /// Whether a run wants that.
+    pub(super) fn follows(&self, run: RunId) -> bool {
+        self.meter.is_followed(run)
+    }
+
     /// Resolves when something is to be read; never, while nothing is wanted.
     pub(super) async fn due(&self) {
         let now = self.clock.now().running;

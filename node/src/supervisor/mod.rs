@@ -19,6 +19,7 @@ mod delivery;
 mod desk;
 mod device_use;
 mod launcher;
+mod memory;
 mod metering;
 mod nodes;
 mod order;

@@ -47,6 +47,9 @@ pub(super) struct Note {
     /// It sees an allocation beyond its cap fail before it is killed (AMB-15).
     #[serde(default)]
     pub(super) forgiven: bool,
+    /// It is told of its memory level (RES-08).
+    #[serde(default)]
+    pub(super) follows_memory: bool,
 }
 
 impl Note {
@@ -176,6 +179,7 @@ fn note(launch: &Launch) -> Note {
         kill_at: launch.kill_at,
         spoke: false,
         forgiven: launch.is_forgiven(),
+        follows_memory: false,
     };
     // Escapes make text up to six times as long. The payload's descriptor has it in any case.
     let said = note.invocation(Now {

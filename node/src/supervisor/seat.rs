@@ -6,6 +6,7 @@ use lull_launcher::wire;
 use lull_policy::{Bytes, CancelReason, Exit, MemoryLayers, RunId, Running, Usage, bounds};
 use tokio::sync::{mpsc, watch};
 
+use super::memory::MemorySender;
 use super::metering::Metered;
 use super::order::Order;
 use crate::ports::Hold;
@@ -103,6 +104,8 @@ pub(super) enum FromRun {
     Note(RunId, String),
     /// What does its cage hold?
     Memory(RunId),
+    /// It wants to be told of its memory from now on.
+    FollowMemory(RunId),
     /// Signal its main process.
     Terminate(RunId),
     /// Its end is durable.
@@ -114,6 +117,8 @@ pub(super) enum FromRun {
 pub(super) struct Seat {
     pub(super) to_run: mpsc::Sender<ToRun>,
     pub(super) cancel: watch::Sender<Option<Cancel>>,
+    /// What it holds of memory, while it follows that.
+    pub(super) memory: MemorySender,
     pub(super) stage: Stage,
     /// Its kill was ordered.
     pub(super) killed: bool,
@@ -127,6 +132,19 @@ pub(super) struct Seat {
     pub(super) holds: Holds,
     /// What its metering needs to know, until that begins with its launch.
     pub(super) metered: Option<Metered>,
+}
+
+impl Seat {
+    /// Whoever follows its memory hears of another cap before it holds (RES-08).
+    pub(super) fn announce(&self, hold: Hold) {
+        if let Hold::Memory(cap) = hold {
+            self.memory.send_if_modified(|held| {
+                let limit = cap.map(|cap| cap.0);
+                let known = held.as_mut().filter(|held| held.limit != limit);
+                known.map(|held| held.limit = limit).is_some()
+            });
+        }
+    }
 }
 
 /// The newest of each kind of hold that was ordered.
