@@ -74,6 +74,8 @@ pub struct Orders {
     pub notices: broadcast::Sender<AppNotice>,
     /// To trigger sources: the registrations are others than before; look at them.
     pub registrations: watch::Sender<()>,
+    /// To the inhibitor of sleep: whether the device has to stay awake (RUN-30).
+    pub awake: watch::Sender<bool>,
 }
 
 /// The other parts' ends.
@@ -89,6 +91,8 @@ pub struct OrderQueues {
     pub watch: mpsc::Receiver<WatchOrder>,
     /// For trigger sources.
     pub registrations: watch::Receiver<()>,
+    /// For the inhibitor of sleep.
+    pub awake: watch::Receiver<bool>,
 }
 
 /// Both ends of every channel, each with its bound.
@@ -99,6 +103,7 @@ pub fn channels() -> (Orders, OrderQueues) {
     let (watch_tx, watch_rx) = mpsc::channel(WATCH_ORDERS);
     let (notices, _none) = broadcast::channel(NOTICES);
     let (registrations, registrations_rx) = watch::channel(());
+    let (awake, awake_rx) = watch::channel(false);
     let orders = Orders {
         launches,
         stops,
@@ -106,6 +111,7 @@ pub fn channels() -> (Orders, OrderQueues) {
         watch: watch_tx,
         notices,
         registrations,
+        awake,
     };
     let queues = OrderQueues {
         launches: launches_rx,
@@ -113,6 +119,7 @@ pub fn channels() -> (Orders, OrderQueues) {
         link: link_rx,
         watch: watch_rx,
         registrations: registrations_rx,
+        awake: awake_rx,
     };
     (orders, queues)
 }

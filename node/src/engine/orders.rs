@@ -184,6 +184,15 @@ impl Performer {
         self.orders.registrations.send_replace(());
     }
 
+    /// The device has to stay awake, or need not any more.
+    pub(super) fn stay_awake(&self, awake: bool) {
+        self.orders.awake.send_if_modified(|before| {
+            let turned = *before != awake;
+            *before = awake;
+            turned
+        });
+    }
+
     /// How many pushes an app can take.
     pub(super) fn credit(&mut self, app: AppId, free: u32) {
         self.link(LinkOrder::Credit { app, free });

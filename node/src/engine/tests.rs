@@ -437,3 +437,50 @@ fn a_panic_in_the_engine_ends_the_process() {
         .unwrap();
     assert_eq!(child.status.code(), Some(70), "{child:?}");
 }
+
+#[test]
+fn the_device_stays_awake_for_a_run_that_asked_for_the_network() {
+    on_runtime(async |arbiter| {
+        let mut rig = rig(&arbiter, PATIENCE).await;
+        let Request::Register {
+            app,
+            mut registration,
+        } = register("sync", Trigger::Application)
+        else {
+            panic!("no registration");
+        };
+        rig.call(raise()).await.unwrap();
+        let RunOrder::Launch(first) = next(&mut rig.queues.launches).await else {
+            panic!("not a launch");
+        };
+        assert!(!*rig.queues.awake.borrow(), "it did not ask for it");
+        let ended = |run| Event::RunEnded {
+            run,
+            exit: lull_policy::Exit::Status(0),
+            usage: lull_policy::Usage::default(),
+            output: String::new(),
+        };
+        rig.door.commit(ended(first.run)).await.unwrap();
+        registration.network_requested = true;
+        rig.call(Request::Register { app, registration })
+            .await
+            .unwrap();
+        rig.call(raise()).await.unwrap();
+        let RunOrder::Launch(launch) = next(&mut rig.queues.launches).await else {
+            panic!("not a launch");
+        };
+        assert!(*rig.queues.awake.borrow(), "RUN-30");
+        let run = launch.run;
+        rig.door.commit(Event::RunStarted { run }).await.unwrap();
+        rig.handle.end().await;
+        let (handle, queues, _notices) = start(&arbiter, &rig.config, &rig.clock, &rig.board);
+        let door = handle.door();
+        door.commit(Event::RunsHeld { runs: vec![run] })
+            .await
+            .unwrap();
+        assert!(*queues.awake.borrow(), "also after a restart of the daemon");
+        door.commit(ended(run)).await.unwrap();
+        assert!(!*queues.awake.borrow(), "released with its end");
+        handle.end().await;
+    });
+}
