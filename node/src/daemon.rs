@@ -35,7 +35,7 @@ use crate::ports::{AppSource as _, EngineRef, LinkOrder, RunOrder, look};
 use crate::status::StatusBoard;
 use crate::store::{Journal, Opened, Store, StoreConfig};
 use crate::supervisor::{Setup, Supervisor};
-use crate::{declared, sources, watch};
+use crate::{awake, declared, sources, watch};
 
 /// The store's file in the state folder.
 const STORE: &str = "store.sqlite3";
@@ -228,6 +228,8 @@ impl Daemon {
             queues.registrations,
         );
         spawn(&mut parts.waiting, "trigger sources", forever(sources));
+        let waking = awake::run(queues.awake, Arc::clone(&self.board), None);
+        spawn(&mut parts.waiting, "stay-awake", forever(waking));
         self.start_local(engine, &orders, parts)?;
         let following = manifest::follow(Arc::clone(&self.catalog), Arc::clone(engine));
         spawn(&mut parts.waiting, "manifests", forever(following));

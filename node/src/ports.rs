@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use lull_policy::{
     Answer, App, AppId, Bytes, Caller, CancelReason, Device, Event, Launch, Notice, Now, Receipt,
-    RegistrationRequest, Request, RunId, Running, Source,
+    RegistrationRequest, Request, Resource, RunId, Running, Source, Span,
 };
 
 /// A future that a port returns.
@@ -68,7 +68,7 @@ pub async fn look<T: Send + 'static>(
     rx.await.map_err(|_gone| EngineError::Ending)
 }
 
-/// What the engine orders from the supervisor. Sent over a bounded channel; `Kill`, `AskToCancel` and `Hold` are idempotent and
+/// What the engine orders from the supervisor. Sent over a bounded channel; all but `Launch` are idempotent and
 /// go over a channel of their own, so that no launch can hold them up: one may therefore overtake the launch of its run, and
 /// the supervisor keeps it until that launch comes (a run killed before its launch is reported as never started).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,6 +105,22 @@ pub enum RunOrder {
         run: RunId,
         /// What, from now on.
         hold: Hold,
+    },
+    /// Say when the runs of an app have used so much more (RES-13, RES-14).
+    Meter {
+        /// Whose.
+        app: AppId,
+        /// Of what.
+        resource: Resource,
+        /// How much: microseconds or bytes; absent = not counted any more.
+        budget: Option<u64>,
+    },
+    /// Say what a run uses (RUN-15, TRGD-31).
+    Sample {
+        /// Which.
+        run: RunId,
+        /// So often; absent = not any more.
+        every: Option<Span>,
     },
 }
 

@@ -56,6 +56,9 @@ pub mod reading {
     pub const CPU_PRESSURE: &str = "cpu-pressure";
 }
 
+/// Who keeps this device awake for a run that asked for the network, as a line of [`Status::sources`] (RUN-30).
+pub const STAY_AWAKE: &str = "stay-awake";
+
 /// Names of the trigger sources that are no readings, as lines of [`Status::sources`].
 pub mod trigger_source {
     /// Files that change (TRG-48).
@@ -134,7 +137,7 @@ impl StatusBoard {
     }
 
     /// Where a reading comes from (a path of sysfs, "assumed by the profile", …), or how a trigger source stands. `name` is one
-    /// of [`reading`] or [`trigger_source`].
+    /// of [`reading`] or [`trigger_source`], or [`STAY_AWAKE`].
     pub fn set_source(&self, name: &'static str, source: &str) {
         self.lock().sources.insert(name, line(source));
     }

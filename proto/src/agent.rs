@@ -81,6 +81,8 @@ pub enum FromAgent {
     },
     /// Asks for `memory-usage`.
     MemoryUsage {},
+    /// Asks for `memory-level`, now and whenever it is another one (RES-08).
+    FollowMemory {},
     /// A message of a newer protocol.
     #[serde(other)]
     Unknown,
@@ -106,6 +108,18 @@ pub enum ToAgent {
         /// Bytes in use by the whole cage; absent = this machine cannot tell.
         usage: Option<u64>,
         /// The cap in bytes; absent = none.
+        limit: Option<u64>,
+    },
+    /// How near the run is to its memory cap (RES-08). Said once after `follow-memory`, then when the level rises or falls, a second
+    /// late at most, and just before the cap is changed.
+    MemoryLevel {
+        /// `low`, `medium` (from half of the cap on), `high` (from four fifths on), `over-limit`.
+        level: String,
+        /// Its number there: 0 to 3.
+        number: u8,
+        /// Bytes in use by the whole cage, with what the kernel caches of its files.
+        usage: u64,
+        /// The cap in bytes, as it is or is about to be; absent = none.
         limit: Option<u64>,
     },
     /// A message of a newer protocol.

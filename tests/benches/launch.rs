@@ -73,6 +73,7 @@ fn launch(client: &Client, run: u64) -> Result<f64> {
         groups: Vec::new(),
         folder: "/".to_owned(),
         memory: Some(MEMORY),
+        data: None,
         pids: PIDS,
         open_files: 256,
         class: Class::Background,

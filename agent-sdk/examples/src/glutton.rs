@@ -1,10 +1,13 @@
 //! `glutton`: takes memory a mebibyte at a time, and touches it, until its cap ends it.
 //!
+//! At its cap asking for more fails (RES-04), which a well-meaning agent would take for an answer. This one has another program eat
+//! beside it, and the whole of its cage is ended.
+//!
 //! It obeys a request to cancel; the cap is what it is about. Deliberately absent: mercy with a machine without caps,
 //! but for a last bound.
 
 use std::hint::black_box;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use lull_agent::agent::Agent;
@@ -36,8 +39,16 @@ fn run(agent: Agent) -> ExitCode {
     }
     let mut eaten = Vec::new();
     for mebibytes in 1..=ENOUGH {
+        let mut bite = Vec::new();
+        if bite.try_reserve_exact(MEBIBYTE).is_err() {
+            output::line(&format_args!("I was refused at {mebibytes} MiB"));
+            // Room to start it.
+            eaten.pop();
+            return eat_beside(agent, &eaten);
+        }
         // Every byte is written, so every page is there.
-        eaten.push(black_box(vec![0xa5_u8; MEBIBYTE]));
+        bite.resize(MEBIBYTE, 0xa5_u8);
+        eaten.push(black_box(bite));
         agent.progress(mebibytes);
         if cancellation.wait(PAUSE) {
             return agent.abort(format!("cancelled at {mebibytes} MiB, below the cap"));
@@ -46,4 +57,18 @@ fn run(agent: Agent) -> ExitCode {
     drop(black_box(eaten));
     output::line(&format_args!("the cap did not hold: I had {ENOUGH} MiB"));
     agent.complete()
+}
+
+/// Has another program keep what this one may not: the last bytes of a source that has no end.
+fn eat_beside(agent: Agent, eaten: &[Vec<u8>]) -> ExitCode {
+    let eater = Command::new("tail")
+        .args(["-c", "16M", "/dev/zero"])
+        .status();
+    black_box(eaten);
+    match eater {
+        Ok(status) => agent.abort(format!(
+            "the cap did not hold: the other one ended ({status})"
+        )),
+        Err(error) => agent.abort(format!("failed to have another program eat: {error}")),
+    }
 }

@@ -16,6 +16,7 @@ use tokio::net::UnixStream;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Sleep;
 
+use super::memory::{MemoryLevel, MemoryNow};
 use super::shared::{Origin, Shared};
 use super::{Cancel, MemoryUsage};
 use crate::CancelReason;
@@ -189,6 +190,20 @@ impl Conversation {
             }
             ToAgent::MemoryUsage { usage, limit } => {
                 self.shared.memory_is(MemoryUsage { usage, limit });
+            }
+            ToAgent::MemoryLevel {
+                level,
+                number: _,
+                usage,
+                limit,
+            } => {
+                if let Some(level) = MemoryLevel::named(&level) {
+                    self.shared.level_is(MemoryNow {
+                        level,
+                        usage,
+                        limit,
+                    });
+                }
             }
             ToAgent::Unknown => {}
         }

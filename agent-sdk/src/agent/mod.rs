@@ -54,6 +54,7 @@ mod cancellation;
 mod conversation;
 mod error;
 mod invocation;
+mod memory;
 mod shared;
 
 use std::fs::File;
@@ -73,6 +74,7 @@ pub use cancellation::{Cancel, Cancellation, Canceller};
 use conversation::Signals;
 pub use error::{NodeAway, StartError};
 pub use invocation::{Invocation, Occasion, Push};
+pub use memory::{MemoryLevel, MemoryLevels, MemoryNow};
 use shared::Shared;
 
 use crate::state::{State, StateError};
@@ -217,6 +219,15 @@ impl Agent {
     /// What the run's whole cage uses now and may use (RES-07). Waits 2 s at most.
     pub fn memory_usage(&self) -> Result<MemoryUsage, NodeAway> {
         self.shared.ask_memory(ANSWER).ok_or(NodeAway)
+    }
+
+    /// Follows how near the run is to its memory cap (RES-08). The node reads the cage for it once a second from then on.
+    pub fn memory_levels(&self) -> MemoryLevels {
+        self.shared.follow_memory();
+        MemoryLevels {
+            shared: Arc::clone(&self.shared),
+            seen: 0,
+        }
     }
 
     /// Whether the node's end of the socket is open. While it is not, the agent goes on: its exit status tells.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use lull_proto::agent::FromAgent;
 use tokio::sync::Notify;
 
+use super::memory::MemoryNow;
 use super::{Cancel, MemoryUsage};
 
 /// Who asks to cancel.
@@ -44,6 +45,7 @@ struct State {
     /// Nothing more will be said.
     over: bool,
     memory: Memory,
+    levels: Levels,
 }
 
 /// What the node has not been told yet.
@@ -53,8 +55,17 @@ struct Unsaid {
     deferrals_taken: usize,
     deferrals_completed: usize,
     memory_question: bool,
+    follow_memory: bool,
     card: bool,
     end: Option<FromAgent>,
+}
+
+/// The newest level, and how many were told.
+#[derive(Debug, Default)]
+struct Levels {
+    followed: bool,
+    told: u64,
+    newest: Option<MemoryNow>,
 }
 
 /// One answer is for all who asked before the last question went out; so neither a node that answers several at once
@@ -193,6 +204,21 @@ impl Shared {
         state.memory.newest.filter(|_| answered)
     }
 
+    /// Asks for levels, once.
+    pub(super) fn follow_memory(&self) {
+        self.say(|state| {
+            state.unsaid.follow_memory |= !state.levels.followed;
+            state.levels.followed = true;
+        });
+    }
+
+    /// Waits for a level beyond the first so many; also how many were told.
+    pub(super) fn wait_for_level(&self, seen: u64, timeout: Duration) -> (u64, Option<MemoryNow>) {
+        let state = self.wait_for(timeout, |state| state.levels.told > seen || state.away);
+        let news = state.levels.newest.filter(|_| state.levels.told > seen);
+        (state.levels.told, news)
+    }
+
     pub(super) fn close(&self) {
         self.change(|state| state.over = true);
         self.wake.notify_one();
@@ -221,6 +247,8 @@ impl Shared {
         } else if std::mem::take(&mut unsaid.memory_question) {
             state.memory.said = state.memory.asked;
             Some(FromAgent::MemoryUsage {})
+        } else if std::mem::take(&mut unsaid.follow_memory) {
+            Some(FromAgent::FollowMemory {})
         } else if count_down(&mut unsaid.deferrals_completed) {
             Some(FromAgent::DeferralCompleted {})
         } else {
@@ -243,6 +271,13 @@ impl Shared {
         self.change(|state| {
             state.memory.answered = state.memory.said;
             state.memory.newest = Some(usage);
+        });
+    }
+
+    pub(super) fn level_is(&self, now: MemoryNow) {
+        self.change(|state| {
+            state.levels.told += 1;
+            state.levels.newest = Some(now);
         });
     }
 

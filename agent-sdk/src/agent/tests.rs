@@ -181,6 +181,44 @@ fn memory_is_asked_of_the_node() {
 }
 
 #[test]
+fn memory_levels_are_followed_from_when_they_are_asked_for() {
+    let (mut node, agent) = Node::invoked();
+    let mut levels = agent.memory_levels();
+    // A second follower hears the same; the node is asked once.
+    let mut others = agent.memory_levels();
+    assert_eq!(node.hear(), r#"{"type":"follow-memory"}"#);
+    let mut told = |word: &str, number: u8, usage: u64| {
+        node.say(&format!(
+            r#"{{"type":"memory-level","level":"{word}","number":{number},"usage":{usage},"limit":100}}"#
+        ));
+    };
+    told("low", 0, 10);
+    let long = Duration::from_mins(1);
+    let now = |level, usage| {
+        let limit = Some(100);
+        Some(MemoryNow {
+            level,
+            usage,
+            limit,
+        })
+    };
+    assert_eq!(levels.wait(long), now(MemoryLevel::Low, 10));
+    assert_eq!(levels.wait(Duration::ZERO), None, "no news");
+    // One of a newer node is passed over.
+    told("beyond", 9, 1_000);
+    told("over-limit", 3, 101);
+    assert_eq!(levels.wait(long), now(MemoryLevel::OverLimit, 101));
+    assert_eq!(others.wait(long), now(MemoryLevel::OverLimit, 101));
+    assert_eq!(MemoryLevel::OverLimit as u8, 3, "RES-08");
+    drop(node);
+    assert_eq!(
+        levels.wait(long),
+        None,
+        "nobody waits for a node that is away"
+    );
+}
+
+#[test]
 fn an_agent_outlives_its_daemon() {
     let (node, agent) = Node::invoked();
     drop(node);

@@ -1,7 +1,7 @@
-//! Programs for the kernel's cgroup hooks: the network of a cage, cut or closed in part. Assembled here, checked by the kernel's
-//! verifier when they are loaded, and gone with the descriptor of their link.
+//! Programs for the kernel's cgroup hooks: the network of a cage, cut, closed in part, or counted. Assembled here, checked by the
+//! kernel's verifier when they are loaded, and gone with the descriptor of their link.
 //!
-//! Deliberately absent: maps, tail calls, and anything that counts.
+//! Deliberately absent: tail calls, helpers, and any map but the one number of a count.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
@@ -26,6 +26,8 @@ const INET_INGRESS: u32 = 0;
 const INET_EGRESS: u32 = 1;
 const SETSOCKOPT: u32 = 22;
 
+/// Offset of `len` in `struct __sk_buff`.
+const SKB_LEN: i16 = 0;
 /// Offset of `ifindex` in `struct __sk_buff`.
 const SKB_IFINDEX: i16 = 40;
 /// Offsets in `struct bpf_sockopt`.
@@ -75,6 +77,33 @@ pub(crate) fn close(cage: BorrowedFd<'_>, devices: &[Closed]) -> io::Result<Atta
     })
 }
 
+/// The bytes of a cage, counted for as long as this is held.
+#[derive(Debug)]
+pub(crate) struct Counter {
+    map: OwnedFd,
+    #[expect(dead_code, reason = "held for as long as it is to count")]
+    attached: Attached,
+}
+
+impl Counter {
+    /// Bytes of packets since it was attached, with their network headers, in both directions, the loopback's excepted.
+    pub(crate) fn bytes(&self) -> io::Result<u64> {
+        sys::map_number(&self.map)
+    }
+}
+
+/// Counts the bytes of a cage from now on.
+pub(crate) fn count(cage: BorrowedFd<'_>) -> io::Result<Counter> {
+    let map = sys::number_map()?;
+    let program = add_lengths(map.as_raw_fd());
+    let out = attach(cage, CGROUP_SKB, INET_EGRESS, &program)?;
+    let into = attach(cage, CGROUP_SKB, INET_INGRESS, &program)?;
+    let attached = Attached {
+        links: vec![out, into],
+    };
+    Ok(Counter { map, attached })
+}
+
 fn attach(
     cage: BorrowedFd<'_>,
     kind: u32,
@@ -117,6 +146,19 @@ const fn load_pointer(to: u8, from: u8, offset: i16) -> Instruction {
 /// `to = *(u8 *)(from + offset)`
 const fn load_byte(to: u8, from: u8, offset: i16) -> Instruction {
     instruction(0x71, to, from, offset, 0)
+}
+/// `to = &map's first value`, in two instructions.
+const fn load_map_value(to: u8, map: i32) -> [Instruction; 2] {
+    /// `BPF_PSEUDO_MAP_VALUE`.
+    const MAP_VALUE: u8 = 2;
+    [
+        instruction(0x18, to, MAP_VALUE, 0, map),
+        instruction(0, 0, 0, 0, 0),
+    ]
+}
+/// `*(u64 *)at += from`, by one processor at a time
+const fn add_atomically(at: u8, from: u8) -> Instruction {
+    instruction(0xDB, at, from, 0, 0)
 }
 const fn exit() -> Instruction {
     instruction(0x95, 0, 0, 0, 0)
@@ -193,6 +235,20 @@ fn only_loopback() -> Vec<Instruction> {
     program.put(&[set(0, 0)]);
     program.here(pass);
     program.put(&[exit()]);
+    program.finish()
+}
+
+/// Lets every packet pass, and adds its length to the map's number unless it goes by the loopback.
+fn add_lengths(map: i32) -> Vec<Instruction> {
+    let mut program = Assembly::default();
+    let pass = program.label();
+    program.put(&[load_word(2, 1, SKB_IFINDEX)]);
+    program.jump(If::Is(2, LOOPBACK), pass);
+    program.put(&[load_word(3, 1, SKB_LEN)]);
+    program.put(&load_map_value(4, map));
+    program.put(&[add_atomically(4, 3)]);
+    program.here(pass);
+    program.put(&[set(0, 1), exit()]);
     program.finish()
 }
 

@@ -78,6 +78,7 @@ pub(crate) fn start(
         order.run,
         Limits {
             memory: order.memory,
+            data: order.data,
             pids: order.pids,
             class: order.class,
         },
@@ -174,6 +175,7 @@ fn start_in(
             groups: &order.groups,
         }),
         open_files: order.open_files,
+        data: order.data,
         class: order.class,
         null: ground.null.as_fd(),
         output: its_output.as_fd(),
@@ -234,6 +236,7 @@ pub(crate) fn describe(failure: &Failure, order: &Origin) -> String {
         program,
         folder,
         uid,
+        gid: _,
     } = order;
     match step {
         Some(Step::Exec) => format!("cannot execute {program:?}: {error}"),
@@ -259,6 +262,7 @@ pub(crate) struct Origin {
     pub(crate) program: String,
     pub(crate) folder: String,
     pub(crate) uid: u32,
+    pub(crate) gid: u32,
 }
 
 impl From<&Launch> for Origin {
@@ -267,6 +271,7 @@ impl From<&Launch> for Origin {
             program: order.program.clone(),
             folder: order.folder.clone(),
             uid: order.uid,
+            gid: order.gid,
         }
     }
 }

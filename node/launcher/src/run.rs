@@ -9,10 +9,10 @@ use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitStatus, kill_process};
 
-use crate::cage::{Cage, CageError, Cages, LOOK_AGAIN};
+use crate::cage::{self, Cage, CageError, Cages, LOOK_AGAIN};
 use crate::launch::{Child, Origin, describe};
 use crate::output::Output;
-use crate::sys::Failure;
+use crate::sys::{Failure, Identity};
 use crate::wire::{Event, Exit, Process};
 
 /// How long a child may take to reach `execve`: a local program takes a millisecond, a network file system that does not answer
@@ -79,6 +79,7 @@ pub(crate) struct Run {
     oom_until: Option<Duration>,
     memory_peak: Option<u64>,
     cpu_micros: Option<u64>,
+    network_bytes: Option<u64>,
 }
 
 impl Run {
@@ -127,6 +128,7 @@ impl Run {
             oom_until: None,
             memory_peak: None,
             cpu_micros: None,
+            network_bytes: None,
         }
     }
 
@@ -180,6 +182,7 @@ impl Run {
             exit: exit.clone(),
             memory_peak: self.memory_peak,
             cpu_micros: self.cpu_micros,
+            network_bytes: self.network_bytes,
             output: self.output.text(),
         })
     }
@@ -309,6 +312,25 @@ impl Run {
         self.cage.as_mut()
     }
 
+    /// Another memory cap, and another bound beyond which asking for memory fails.
+    pub(crate) fn set_memory(
+        &mut self,
+        cages: &Cages,
+        root: bool,
+        cap: Option<u64>,
+        data: Option<u64>,
+    ) -> Result<(), CageError> {
+        let main = self.main();
+        let identity = root.then_some(Identity {
+            uid: self.origin.uid,
+            gid: self.origin.gid,
+            groups: &[],
+        });
+        let of = cage::Process { main, identity };
+        let cage = self.cage.as_mut();
+        cage.map_or(Ok(()), |cage| cages.set_memory(cage, of, cap, data))
+    }
+
     /// Stops everybody, or lets them go on.
     pub(crate) fn freeze(&self, cages: &Cages, frozen: bool) -> Result<(), CageError> {
         let Some(cage) = &self.cage else {
@@ -402,6 +424,7 @@ impl Run {
         if let Some(cage) = &mut self.cage {
             self.memory_peak = cages.memory_peak(cage);
             self.cpu_micros = cages.cpu_micros(cage);
+            self.network_bytes = cage.network_bytes();
             cage.close_notices();
         }
         self.pipe = None;

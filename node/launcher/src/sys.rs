@@ -64,6 +64,8 @@ pub(crate) struct Plan<'a> {
     /// Whom to become; absent = stay who we are.
     pub(crate) identity: Option<Identity<'a>>,
     pub(crate) open_files: u64,
+    /// Most bytes of writable memory of each process.
+    pub(crate) data: Option<u64>,
     pub(crate) class: crate::wire::Class,
     pub(crate) null: BorrowedFd<'a>,
     /// Standard output and standard error.
@@ -239,7 +241,10 @@ fn become_agent(
         .and_then(|()| place_descriptors(plan, places).map_err(|e| (Step::Descriptors, e)))
         .and_then(|()| clear_signals().map_err(|e| (Step::Signals, e)))
         .and_then(|()| limit(plan).map_err(|e| (Step::Limits, e)))
-        .and_then(|()| become_user(plan).map_err(|e| (Step::Identity, e)))
+        .and_then(|()| {
+            let became = plan.identity.map_or(Ok(()), become_user);
+            became.map_err(|e| (Step::Identity, e))
+        })
         .and_then(|()| match rustix::process::setsid() {
             Ok(_session) => Ok(()),
             Err(e) => Err((Step::Session, e.into())),
@@ -323,13 +328,59 @@ fn limit(plan: &Plan<'_>) -> io::Result<()> {
         };
         rustix::process::setrlimit(resource, limit)?;
     }
+    if plan.data.is_some() {
+        rustix::process::setrlimit(Resource::Data, data_limit(plan.data))?;
+    }
     Ok(())
 }
 
-fn become_user(plan: &Plan<'_>) -> io::Result<()> {
-    let Some(identity) = plan.identity else {
+/// The bound beyond which asking for writable memory fails. Only the soft one: an agent that raises it for itself meets the cap of its
+/// cage, and a launcher that is not root can still lift it for a debugger.
+fn data_limit(bytes: Option<u64>) -> Rlimit {
+    let maximum = rustix::process::getrlimit(Resource::Data).maximum;
+    let current = match (bytes, maximum) {
+        (Some(bytes), Some(maximum)) => Some(bytes.min(maximum)),
+        (bytes, maximum) => bytes.or(maximum),
+    };
+    Rlimit { current, maximum }
+}
+
+/// Sets the bound of [`data_limit`] on running processes of a user. One that ended meanwhile asks for nothing.
+///
+/// A root without `CAP_SYS_RESOURCE`, as in many containers, may do so only as that user: then a child does it.
+pub(crate) fn bound_data(
+    pids: &[Pid],
+    bytes: Option<u64>,
+    identity: Option<Identity<'_>>,
+) -> io::Result<()> {
+    let Err(error) = bound_all(pids, bytes) else {
         return Ok(());
     };
+    let Some(identity) = identity.filter(|_| error.kind() == io::ErrorKind::PermissionDenied)
+    else {
+        return Err(error);
+    };
+    if let Some(child) = fork()? {
+        let ended = rustix::process::waitpid(Some(child), rustix::process::WaitOptions::empty())?;
+        let done = ended.is_some_and(|(_pid, status)| status.exit_status() == Some(0));
+        return if done { Ok(()) } else { Err(error) };
+    }
+    let done = become_user(identity).and_then(|()| bound_all(pids, bytes));
+    // SAFETY: `_exit` has no precondition; it keeps the child from running the parent's destructors.
+    unsafe { libc::_exit(c_int::from(done.is_err())) }
+}
+
+fn bound_all(pids: &[Pid], bytes: Option<u64>) -> io::Result<()> {
+    for pid in pids {
+        match rustix::process::prlimit(Some(*pid), Resource::Data, data_limit(bytes)) {
+            Ok(_) | Err(rustix::io::Errno::SRCH) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+fn become_user(identity: Identity<'_>) -> io::Result<()> {
     let Identity { uid, gid, groups } = identity;
     // SAFETY: the pointer and the length describe one live slice.
     checked(unsafe { libc::setgroups(groups.len(), groups.as_ptr()) })?;
@@ -421,7 +472,9 @@ fn checked(result: impl Into<i64>) -> io::Result<()> {
     Ok(())
 }
 
-/// `BPF_PROG_LOAD` and `BPF_LINK_CREATE` of linux/bpf.h.
+/// `BPF_MAP_CREATE`, `BPF_MAP_LOOKUP_ELEM`, `BPF_PROG_LOAD` and `BPF_LINK_CREATE` of linux/bpf.h.
+const MAP_CREATE: c_int = 0;
+const MAP_LOOKUP: c_int = 1;
 const PROG_LOAD: c_int = 5;
 const LINK_CREATE: c_int = 28;
 
@@ -499,6 +552,72 @@ pub(crate) fn link_program(program: &OwnedFd, cgroup: RawFd, hook: u32) -> io::R
         )
     };
     owned(fd)
+}
+
+/// The part of `union bpf_attr` that making a map reads.
+#[derive(Debug, Default)]
+#[repr(C)]
+struct MapAttr {
+    kind: u32,
+    key: u32,
+    value: u32,
+    entries: u32,
+}
+
+/// The part that looking into a map reads.
+#[derive(Debug, Default)]
+#[repr(C)]
+struct LookupAttr {
+    map: u32,
+    padding: u32,
+    key: u64,
+    value: u64,
+    flags: u64,
+}
+
+/// A map of one number, which is 0.
+pub(crate) fn number_map() -> io::Result<OwnedFd> {
+    /// `BPF_MAP_TYPE_ARRAY`.
+    const ARRAY: u32 = 2;
+    let attr = MapAttr {
+        kind: ARRAY,
+        key: 4,
+        value: 8,
+        entries: 1,
+    };
+    // SAFETY: the kernel reads `size_of` bytes of `attr`, which lives through the call.
+    let fd = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            MAP_CREATE,
+            &raw const attr,
+            size_of::<MapAttr>(),
+        )
+    };
+    owned(fd)
+}
+
+/// The number of a map of one.
+pub(crate) fn map_number(map: &OwnedFd) -> io::Result<u64> {
+    let key = 0_u32;
+    let mut number = 0_u64;
+    let attr = LookupAttr {
+        map: map.as_raw_fd().unsigned_abs(),
+        key: &raw const key as u64,
+        value: &raw mut number as u64,
+        ..LookupAttr::default()
+    };
+    // SAFETY: the kernel reads `size_of` bytes of `attr` and the 4 bytes of the key, and writes the 8 bytes of the number, which are
+    // the sizes that the map was made with. All live through the call.
+    checked(unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            MAP_LOOKUP,
+            &raw const attr,
+            size_of::<LookupAttr>(),
+        )
+    })?;
+    Ok(number)
 }
 
 /// A descriptor that a system call has just made.

@@ -58,6 +58,9 @@ pub enum Request {
         run: u64,
         /// In bytes; absent = none.
         cap: Option<u64>,
+        /// As [`Launch::data`], for every process of the run.
+        #[serde(default)]
+        data: Option<u64>,
     },
     /// Cuts a run off the network, the loopback excepted, or gives it back. Idempotent.
     Network {
@@ -70,6 +73,13 @@ pub enum Request {
     Usage {
         /// Which run.
         run: u64,
+    },
+    /// Asks for [`Event::Sampled`].
+    Sample {
+        /// Which run.
+        run: u64,
+        /// Its bytes are counted from now on, if they are not yet.
+        network: bool,
     },
     /// The end of a run is durable: remove its cage and its record. Ignored for a run that has not ended.
     Forget {
@@ -105,8 +115,12 @@ pub struct Launch {
     pub groups: Vec<u32>,
     /// Its working folder.
     pub folder: String,
-    /// Memory cap of its cage in bytes; absent = none.
+    /// Memory cap of its cage in bytes: passing it is a kill. Absent = none.
     pub memory: Option<u64>,
+    /// Most bytes of writable memory that each of its processes may ask for (`RLIMIT_DATA`): asking for more fails with `ENOMEM`.
+    /// Absent = no such bound.
+    #[serde(default)]
+    pub data: Option<u64>,
     /// Most processes and threads of its cage at one time.
     pub pids: u32,
     /// Most open descriptors of each process.
@@ -207,6 +221,9 @@ pub enum Event {
         memory_peak: Option<u64>,
         /// CPU time of its cage, in microseconds; absent = cannot be read here.
         cpu_micros: Option<u64>,
+        /// Bytes that it sent and received, the loopback's excepted; absent = they were not counted.
+        #[serde(default)]
+        network_bytes: Option<u64>,
         /// The last bytes it printed, at most [`OUTPUT`](crate::OUTPUT).
         output: String,
     },
@@ -216,7 +233,21 @@ pub enum Event {
         run: u64,
         /// Bytes in use by its cage; absent = cannot be read here.
         memory: Option<u64>,
-        /// The cap of its cage in bytes; absent = none, or none that is enforced here.
+        /// Its cap in bytes: the bound beyond which asking for memory fails, where there is one, else the cap of its cage. Absent =
+        /// none, or none that is enforced here.
+        limit: Option<u64>,
+    },
+    /// What a run has used from its start, and uses now.
+    Sampled {
+        /// Which.
+        run: u64,
+        /// CPU time of its cage, in microseconds; absent = cannot be read here.
+        cpu_micros: Option<u64>,
+        /// Bytes that it sent and received since they are counted, the loopback's excepted; absent = they are not.
+        network_bytes: Option<u64>,
+        /// As in [`Event::Usage`].
+        memory: Option<u64>,
+        /// As in [`Event::Usage`].
         limit: Option<u64>,
     },
     /// A message of a newer protocol.

@@ -15,6 +15,7 @@ use crate::drill::{
 
 const LIMITS: Limits = Limits {
     memory: Some(64 << 20),
+    data: None,
     pids: 64,
     class: Class::Background,
 };

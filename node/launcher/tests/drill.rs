@@ -102,6 +102,7 @@ impl Drill {
                     exit,
                     memory_peak,
                     cpu_micros,
+                    network_bytes,
                     output,
                 },
                 _,
@@ -111,6 +112,7 @@ impl Drill {
                     exit,
                     memory_peak,
                     cpu_micros,
+                    network_bytes,
                     output,
                 };
                 self.ends.borrow_mut().insert(run, end);
@@ -159,6 +161,7 @@ pub(crate) struct End {
     pub(crate) exit: Exit,
     pub(crate) memory_peak: Option<u64>,
     pub(crate) cpu_micros: Option<u64>,
+    pub(crate) network_bytes: Option<u64>,
     pub(crate) output: String,
 }
 
@@ -235,6 +238,7 @@ pub(crate) fn shell(run: u64, script: &str) -> Launch {
         groups: Vec::new(),
         folder: "/".to_owned(),
         memory: None,
+        data: None,
         pids: 64,
         open_files: 256,
         sandbox: None,

@@ -87,11 +87,11 @@ fn a_memory_cap_is_lifted_and_put_back() {
     capped.memory = small;
     drill.start(capped);
     drill.start(hungry(2, &go, 64 << 20));
-    let (run, cap) = (1, None);
-    drill.send(&Request::Memory { run, cap });
+    let (run, cap, data) = (1, None, None);
+    drill.send(&Request::Memory { run, cap, data });
     assert_eq!(obeyed(&drill, 1), None);
     let (run, cap) = (2, small);
-    drill.send(&Request::Memory { run, cap });
+    drill.send(&Request::Memory { run, cap, data });
     assert_eq!(obeyed(&drill, 2), small);
     std::fs::write(&go, "").unwrap();
     let free = drill.end(1);
@@ -101,7 +101,7 @@ fn a_memory_cap_is_lifted_and_put_back() {
 }
 
 /// A network of this test's own: two devices that take everything, and the loopback.
-fn network_of_its_own() {
+pub(crate) fn network_of_its_own() {
     needs_root();
     #[expect(
         deprecated,
@@ -136,7 +136,7 @@ for name, host in [('cable', '192.0.2.9'), ('mobile', '198.51.100.9'), ('loopbac
         print(name, 'refused')
 ";
 
-fn python(run: u64, program: &str) -> Launch {
+pub(crate) fn python(run: u64, program: &str) -> Launch {
     let mut launch = shell(run, "");
     launch.program = "/usr/bin/python3".to_owned();
     launch.args = vec!["-c".to_owned(), program.to_owned()];

@@ -16,6 +16,10 @@ mod hierarchies;
 #[cfg(test)]
 mod holding;
 #[cfg(test)]
+mod memory;
+#[cfg(test)]
+mod metering;
+#[cfg(test)]
 mod sandbox;
 #[cfg(test)]
 mod unprivileged;

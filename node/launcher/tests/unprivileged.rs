@@ -39,6 +39,7 @@ fn what_cannot_be_enforced_is_said_and_agents_run() {
         "memory caps",
         "the bound on an agent's processes",
         "a small share of the CPU",
+        "the count of an agent's CPU time",
         "the kill of everything an agent has started",
         "a user of its own for each app",
         "the distance to displays and sessions",

@@ -154,6 +154,7 @@ impl Turn<'_> {
         }
         self.limit_what_was_debugged();
         self.freeze_what_was_frozen();
+        self.watch_idleness_anew();
     }
 
     /// A debugger that nobody speaks of any more holds no limits (AMB-06); one that is still there says so again.

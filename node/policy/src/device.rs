@@ -293,6 +293,12 @@ impl Device {
         self.runs.values()
     }
 
+    /// RUN-30: a run is under way that needs the device awake and its network up. One that is frozen needs neither.
+    pub fn stays_awake(&self) -> bool {
+        let mut runs = self.runs.values();
+        runs.any(|run| run.network_requested && run.suspended.is_none() && run.state.is_alive())
+    }
+
     /// Runs that ended, newest last; the newest [`bounds::FINISHED_RUNS`].
     pub fn finished(&self) -> impl Iterator<Item = &FinishedRun> {
         self.index

@@ -230,6 +230,7 @@ impl Turn<'_> {
         {
             self.drop_quotas();
         }
+        self.watch_idleness_anew();
         self.cancel_denied();
         self.saver_may_have_changed();
         if stretch_begins {

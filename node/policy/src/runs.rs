@@ -22,6 +22,7 @@ impl Turn<'_> {
             Move::To(state) => {
                 self.edit_run(id, |run| run.state = state);
                 self.began(&run);
+                self.watch_idleness(id);
             }
             Move::Repeat => {
                 self.began(&run);

@@ -253,7 +253,11 @@ impl Turn<'_> {
             task: run.task.clone(),
             entry_point: run.entry_point.clone(),
             host: run.host,
-            group: if audio { Some("audio".into()) } else { group },
+            group: if audio {
+                Some(crate::model::AUDIO.into())
+            } else {
+                group
+            },
             number: run.number,
             trigger: registration.trigger.clone(),
             details: run.details.clone(),

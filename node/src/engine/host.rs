@@ -383,6 +383,7 @@ impl Host {
     }
 
     fn arm(&self) {
+        self.performer.stay_awake(self.device.stays_awake());
         let deadline = self.device.deadline();
         self.deadlines.send_if_modified(|armed| {
             let moved = *armed != deadline;

@@ -77,6 +77,8 @@ pub struct Orders {
     pub takers: Takers,
     /// To trigger sources: the registrations are others than before; look at them.
     pub registrations: watch::Sender<()>,
+    /// To the inhibitor of sleep: whether the device has to stay awake (RUN-30).
+    pub awake: watch::Sender<bool>,
 }
 
 /// The other parts' ends.
@@ -94,6 +96,8 @@ pub struct OrderQueues {
     pub registrations: watch::Receiver<()>,
     /// For front clients that take pushes.
     pub takers: Takers,
+    /// For the inhibitor of sleep.
+    pub awake: watch::Receiver<bool>,
 }
 
 /// Both ends of every channel, each with its bound.
@@ -105,6 +109,7 @@ pub fn channels() -> (Orders, OrderQueues) {
     let (notices, _none) = broadcast::channel(NOTICES);
     let (registrations, registrations_rx) = watch::channel(());
     let takers = Takers::default();
+    let (awake, awake_rx) = watch::channel(false);
     let orders = Orders {
         launches,
         stops,
@@ -113,6 +118,7 @@ pub fn channels() -> (Orders, OrderQueues) {
         notices,
         takers: takers.clone(),
         registrations,
+        awake,
     };
     let queues = OrderQueues {
         launches: launches_rx,
@@ -121,6 +127,7 @@ pub fn channels() -> (Orders, OrderQueues) {
         watch: watch_rx,
         registrations: registrations_rx,
         takers,
+        awake: awake_rx,
     };
     (orders, queues)
 }

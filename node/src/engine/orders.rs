@@ -1,6 +1,6 @@
 //! Hands effects to the parts that perform them, over bounded channels. What finds no room is decided here, kind by kind.
 //!
-//! Deliberately absent: what this release cannot do yet (meter what an app uses, share a process between runs).
+//! Deliberately absent: what this release cannot do yet (share a process between runs).
 //! Such an effect is counted and told as something that cannot be enforced.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,16 +30,12 @@ pub(super) const NOT_OFFERED: &str = "effects-not-offered";
 /// What this release cannot do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum NotOffered {
-    Quotas,
     SharedHost,
 }
 
 impl NotOffered {
     fn words(self) -> &'static str {
         match self {
-            Self::Quotas => {
-                "quotas of CPU and network time are not metered (RES-13, RES-14): not offered by this release"
-            }
             Self::SharedHost => {
                 "runs of one group do not share a process (RUN-07): each has its own in this release"
             }
@@ -78,7 +74,16 @@ impl Performer {
             Effect::Freeze { run } => self.hold(run, Hold::Frozen(true)),
             // When it is killed is the machine's own deadline.
             Effect::Limit { run, memory, .. } => self.hold(run, Hold::Memory(memory)),
-            Effect::Meter { .. } => self.not_offered(NotOffered::Quotas),
+            Effect::Meter {
+                app,
+                resource,
+                budget,
+            } => self.stop(RunOrder::Meter {
+                app,
+                resource,
+                budget,
+            }),
+            Effect::Sample { run, every } => self.stop(RunOrder::Sample { run, every }),
             Effect::KillFront { app } => self.stop(RunOrder::KillFront { app }),
             other @ (Effect::Put(_)
             | Effect::Remove(_)
@@ -115,6 +120,7 @@ impl Performer {
             | Effect::Kill { .. }
             | Effect::Freeze { .. }
             | Effect::Meter { .. }
+            | Effect::Sample { .. }
             | Effect::Limit { .. }
             | Effect::KillFront { .. }
             | Effect::Observe(_)
@@ -180,6 +186,15 @@ impl Performer {
     /// Registrations came, went or changed: whoever watches something for one looks anew.
     pub(super) fn registrations_changed(&self) {
         self.orders.registrations.send_replace(());
+    }
+
+    /// The device has to stay awake, or need not any more.
+    pub(super) fn stay_awake(&self, awake: bool) {
+        self.orders.awake.send_if_modified(|before| {
+            let turned = *before != awake;
+            *before = awake;
+            turned
+        });
     }
 
     /// How many pushes an app can take.

@@ -55,7 +55,7 @@ fn asking_to_cancel_and_killing_never_wait_for_the_store() {
         let commits = rig.board.counter("commits");
         let held = rig.hold_store();
         rig.clock.advance(Span::minutes(11));
-        let asked = next(&mut rig.queues.stops).await;
+        let asked = next_stop(&mut rig).await;
         assert!(
             matches!(asked, RunOrder::AskToCancel { run: id, .. } if id == run),
             "{asked:?}"
@@ -311,7 +311,7 @@ fn a_run_loses_the_network_in_standby_and_has_it_back() {
         }
         for allowed in [false, true] {
             let hold = Hold::Network(allowed);
-            let order = next(&mut rig.queues.stops).await;
+            let order = next_stop(&mut rig).await;
             assert_eq!(order, RunOrder::Hold { run, hold }, "RUN-31");
         }
         assert_eq!(rig.board.counter(orders::NOT_OFFERED), 0);
@@ -323,18 +323,55 @@ fn a_run_loses_the_network_in_standby_and_has_it_back() {
 fn what_cannot_be_performed_is_counted_and_told() {
     on_runtime(async |arbiter| {
         let rig = rig(&arbiter, PATIENCE).await;
+        let (app, state) = (app(), lull_policy::FrontState::Foreground);
+        let front = Event::FrontChanged { app, state };
+        rig.door.commit(front).await.unwrap();
+        for id in ["p1", "p2"] {
+            rig.door.commit(push(id)).await.unwrap();
+        }
+        until(|| async { rig.board.counter(orders::NOT_OFFERED) == 2 }).await;
+        let told = rig.board.read().cannot_enforce;
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told.first().unwrap().contains("PSH-10"), "{told:?}");
+        rig.handle.end().await;
+    });
+}
+
+#[test]
+fn what_an_app_may_use_is_ordered_from_the_supervisor() {
+    on_runtime(async |arbiter| {
+        let mut rig = rig(&arbiter, PATIENCE).await;
         let policy = lull_policy::Policy {
             quota_profile: lull_policy::QuotaProfile::Windows8,
             ..lull_policy::Policy::default()
         };
         rig.door.commit(Event::PolicyChanged(policy)).await.unwrap();
         rig.call(raise()).await.unwrap();
-        assert_eq!(rig.board.counter(orders::NOT_OFFERED), 2, "CPU, network");
-        let told = rig.board.read().cannot_enforce;
-        assert_eq!(told.len(), 1, "{told:?}");
-        assert!(told.first().unwrap().contains("RES-13"), "{told:?}");
+        for (resource, budget) in [
+            (lull_policy::Resource::Cpu, Some(1_000_000)),
+            // On external power it does not count (RES-14).
+            (lull_policy::Resource::Network, None),
+        ] {
+            let app = app();
+            let ordered = RunOrder::Meter {
+                app,
+                resource,
+                budget,
+            };
+            assert_eq!(next(&mut rig.queues.stops).await, ordered, "RES-13");
+        }
         rig.handle.end().await;
     });
+}
+
+/// The next order but those for samples (RUN-15), which every long run has.
+async fn next_stop(rig: &mut Rig) -> RunOrder {
+    loop {
+        match next(&mut rig.queues.stops).await {
+            RunOrder::Sample { .. } => {}
+            other => return other,
+        }
+    }
 }
 
 #[test]
@@ -399,4 +436,51 @@ fn a_panic_in_the_engine_ends_the_process() {
         .output()
         .unwrap();
     assert_eq!(child.status.code(), Some(70), "{child:?}");
+}
+
+#[test]
+fn the_device_stays_awake_for_a_run_that_asked_for_the_network() {
+    on_runtime(async |arbiter| {
+        let mut rig = rig(&arbiter, PATIENCE).await;
+        let Request::Register {
+            app,
+            mut registration,
+        } = register("sync", Trigger::Application)
+        else {
+            panic!("no registration");
+        };
+        rig.call(raise()).await.unwrap();
+        let RunOrder::Launch(first) = next(&mut rig.queues.launches).await else {
+            panic!("not a launch");
+        };
+        assert!(!*rig.queues.awake.borrow(), "it did not ask for it");
+        let ended = |run| Event::RunEnded {
+            run,
+            exit: lull_policy::Exit::Status(0),
+            usage: lull_policy::Usage::default(),
+            output: String::new(),
+        };
+        rig.door.commit(ended(first.run)).await.unwrap();
+        registration.network_requested = true;
+        rig.call(Request::Register { app, registration })
+            .await
+            .unwrap();
+        rig.call(raise()).await.unwrap();
+        let RunOrder::Launch(launch) = next(&mut rig.queues.launches).await else {
+            panic!("not a launch");
+        };
+        assert!(*rig.queues.awake.borrow(), "RUN-30");
+        let run = launch.run;
+        rig.door.commit(Event::RunStarted { run }).await.unwrap();
+        rig.handle.end().await;
+        let (handle, queues, _notices) = start(&arbiter, &rig.config, &rig.clock, &rig.board);
+        let door = handle.door();
+        door.commit(Event::RunsHeld { runs: vec![run] })
+            .await
+            .unwrap();
+        assert!(*queues.awake.borrow(), "also after a restart of the daemon");
+        door.commit(ended(run)).await.unwrap();
+        assert!(!*queues.awake.borrow(), "released with its end");
+        handle.end().await;
+    });
 }

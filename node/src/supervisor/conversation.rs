@@ -19,6 +19,7 @@ use super::Setup;
 use super::agent_socket::{AgentSocket, Heard};
 use super::delivery::deliver;
 use super::hosted::Hosted;
+use super::memory::MemoryNews;
 use super::order::{self, Note, line};
 use super::sabotage;
 use super::seat::{Cancel, End, FromRun, ToRun};
@@ -59,6 +60,7 @@ pub(super) struct Conversation {
     to_desk: mpsc::Sender<FromRun>,
     pub(super) from_desk: mpsc::Receiver<ToRun>,
     pub(super) cancel: watch::Receiver<Option<Cancel>>,
+    memory: MemoryNews,
     pub(super) note: Option<Note>,
     /// It runs in the app's own process.
     pub(super) hosted: Option<Hosted>,
@@ -92,6 +94,7 @@ enum Happened {
     Delivered(Result<(), EngineError>),
     Desk(Option<ToRun>),
     Cancel,
+    Memory,
     Heard(io::Result<Heard>),
     Said(io::Result<()>),
     Rested,
@@ -106,6 +109,7 @@ impl Conversation {
         to_desk: mpsc::Sender<FromRun>,
         from_desk: mpsc::Receiver<ToRun>,
         cancel: watch::Receiver<Option<Cancel>>,
+        memory: MemoryNews,
     ) -> Self {
         Self {
             run,
@@ -113,6 +117,7 @@ impl Conversation {
             to_desk,
             from_desk,
             cancel,
+            memory,
             note: None,
             hosted: None,
             socket: None,
@@ -194,6 +199,7 @@ impl Conversation {
                 Happened::Desk(None) => return Err(EngineError::Ending),
                 Happened::Desk(Some(word)) => self.obey(word),
                 Happened::Cancel => self.pass_on_cancel().await,
+                Happened::Memory => self.tell_memory(),
                 Happened::Heard(heard) => self.hear(heard, &mut waits).await,
                 Happened::Said(Ok(())) => {}
                 Happened::Said(Err(_gone)) => self.fall_silent().await,
@@ -216,6 +222,7 @@ impl Conversation {
             result = delivered(&mut waits.delivery) => Happened::Delivered(result),
             word = self.from_desk.recv() => Happened::Desk(word),
             Ok(()) = self.cancel.changed() => Happened::Cancel,
+            () = self.memory.changed() => Happened::Memory,
             heard = heard(socket, listening) => Happened::Heard(heard),
             said = said(socket, &mut self.outbox, speaking) => Happened::Said(said),
             () = rung(&mut waits.rest) => Happened::Rested,
@@ -244,6 +251,16 @@ impl Conversation {
             // Its process was killed: the socket says so next.
             ToRun::Killed => {}
             ToRun::Ended(end) => self.end = Some(end),
+        }
+    }
+
+    /// RES-08. An agent that does not read is told the newest when it does.
+    fn tell_memory(&mut self) {
+        if self.speaks()
+            && self.outbox.len() < OUTBOX
+            && let Some(line) = self.memory.line()
+        {
+            self.outbox.extend(line);
         }
     }
 
@@ -359,6 +376,7 @@ impl Conversation {
                     self.tell_desk(FromRun::Memory(self.run)).await;
                 }
             }
+            FromAgent::FollowMemory {} => self.follow_memory().await,
             FromAgent::DeferralTaken {} => return Some(Report::DeferralTaken),
             FromAgent::DeferralCompleted {} => return Some(Report::DeferralCompleted),
             FromAgent::UpdateCard {} => return Some(Report::CardUpdated),
@@ -374,6 +392,20 @@ impl Conversation {
             FromAgent::Unknown => self.setup.board.count("agent-lines-skipped"),
         }
         None
+    }
+
+    async fn follow_memory(&mut self) {
+        if self.hosted.is_some() {
+            // It has no memory of its own to be told of.
+            return;
+        }
+        let Some(note) = self.note.as_mut().filter(|note| !note.follows_memory) else {
+            return;
+        };
+        note.follows_memory = true;
+        let kept = note.encode();
+        self.tell_desk(FromRun::Note(self.run, kept)).await;
+        self.tell_desk(FromRun::FollowMemory(self.run)).await;
     }
 
     /// Answers hello, once.

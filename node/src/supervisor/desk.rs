@@ -17,8 +17,10 @@ use tokio::task::JoinSet;
 use super::conversation::{Begin, Conversation};
 use super::front_desk::{self, FrontSeat, is_front};
 use super::launcher::{Launcher, retry};
+use super::memory::{self, Held};
+use super::metering::{Metered, Metering};
 use super::order::{Note, Order};
-use super::seat::{Cancel, End, FROM_RUNS, FromRun, Holds, Seat, Stage, TO_RUN, ToRun, request};
+use super::seat::{Cancel, End, FROM_RUNS, FromRun, Holds, Seat, Stage, TO_RUN, ToRun};
 use super::{Setup, SupervisorError, sabotage};
 use crate::ports::{EngineError, PortFuture, RunOrder, look};
 use crate::retry::random;
@@ -42,6 +44,7 @@ pub(super) struct Desk {
     pub(super) conversations: JoinSet<()>,
     from_runs: mpsc::Receiver<FromRun>,
     pub(super) words: mpsc::Sender<FromRun>,
+    metering: Metering,
     limits_off: bool,
 }
 
@@ -60,6 +63,7 @@ impl Desk {
     pub(super) fn new(setup: Setup, launcher: Launcher, held: Vec<HeldRun>) -> Self {
         let (words, from_runs) = mpsc::channel(FROM_RUNS);
         Self {
+            metering: Metering::new(&setup),
             setup: Arc::new(setup),
             launcher: Some(launcher),
             held,
@@ -103,6 +107,7 @@ impl Desk {
                     reconnection = None;
                     self.resume(launcher, held).await;
                 }
+                () = self.metering.due() => self.sample().await,
                 Some(ended) = self.conversations.join_next() => {
                     ended.map_err(|_panicked| SupervisorError::Fault)?;
                 }
@@ -125,21 +130,29 @@ impl Desk {
                 self.adopt_front(held).await;
                 continue;
             }
-            if !known.contains(&run) {
+            let Some(metered) = known.get(&run) else {
                 tracing::warn!(
                     run = run.0,
                     "the launcher holds a run that the store does not know; it is ended"
                 );
                 self.send(&Request::Kill { run: run.0 }, None).await;
                 continue;
-            }
+            };
+            self.metering.begins(run, metered.clone(), false);
             let note = Note::decode(&held.note).map(Box::new);
+            if note.as_ref().is_some_and(|note| note.follows_memory) {
+                self.metering.follows_memory(run);
+            }
+            let forgiven = note.as_ref().is_some_and(|note| note.forgiven);
             self.seat(
                 run,
                 Begin::Adopted(note),
                 Stage::Known { started: false },
                 None,
             );
+            if let Some(seat) = self.seats.get_mut(&run) {
+                seat.holds.forgiven = forgiven;
+            }
             if let Some(process) = held.process {
                 self.started(run, &process, held.socket);
             }
@@ -147,11 +160,12 @@ impl Desk {
         Ok(())
     }
 
-    async fn known(&self) -> Result<BTreeSet<RunId>, EngineError> {
+    async fn known(&self) -> Result<BTreeMap<RunId, Metered>, EngineError> {
         let mut retry = retry();
         loop {
             let runs = look(&self.setup.engine, |device, _now| {
-                device.runs().map(|run| run.id).collect()
+                let runs = device.runs();
+                runs.map(|run| (run.id, Metered::run(run))).collect()
             });
             match runs.await {
                 Err(EngineError::Full(_) | EngineError::Unavailable) => {
@@ -195,13 +209,17 @@ impl Desk {
             RunOrder::Hold { run, hold } => match self.seats.get_mut(&run) {
                 Some(seat) => {
                     seat.holds.put(hold);
+                    seat.announce(hold);
+                    self.metering.holds(run, hold);
                     // One that is not with the launcher yet is told it right after its launch.
                     if !matches!(seat.stage, Stage::Preparing | Stage::Hosted(_)) {
-                        self.send(&request(run, hold), None).await;
+                        let request = seat.holds.request(run, hold);
+                        self.send(&request, None).await;
                     }
                 }
                 None => self.keep_early(run, |early| early.holds.put(hold)),
             },
+            order @ (RunOrder::Meter { .. } | RunOrder::Sample { .. }) => self.metering.obey(order),
         }
     }
 
@@ -218,7 +236,9 @@ impl Desk {
         if self.seats.contains_key(&run) {
             return;
         }
-        let early = self.early.remove(&run).unwrap_or_default();
+        let mut early = self.early.remove(&run).unwrap_or_default();
+        early.holds.forgiven = launch.is_forgiven();
+        let metered = Metered::launch(&launch);
         let begin = if early.kill {
             Begin::Never("it was killed before it started")
         } else {
@@ -233,6 +253,7 @@ impl Desk {
         self.seat(run, begin, stage, early.cancel);
         if let Some(seat) = self.seats.get_mut(&run) {
             seat.holds = early.holds;
+            seat.metered = Some(metered);
         }
     }
 
@@ -244,23 +265,27 @@ impl Desk {
         } else {
             asked.mark_unchanged();
         }
+        let (memory, memory_news) = memory::channel();
         let conversation = Conversation::new(
             run,
             Arc::clone(&self.setup),
             self.words.clone(),
             from_desk,
             asked,
+            memory_news,
         );
         self.conversations.spawn(conversation.run(begin));
         let seat = Seat {
             to_run,
             cancel,
+            memory,
             stage,
             killed: false,
             terminated: false,
             note: None,
             asked: false,
             holds: Holds::default(),
+            metered: None,
         };
         self.seats.insert(run, seat);
     }
@@ -282,6 +307,7 @@ impl Desk {
                     self.answer_questions();
                 }
             }
+            FromRun::FollowMemory(run) => self.metering.follows_memory(run),
             FromRun::Terminate(run) => {
                 if let Some(seat) = self.seats.get_mut(&run) {
                     seat.terminated = true;
@@ -290,6 +316,8 @@ impl Desk {
             }
             FromRun::Done(run) => {
                 let seat = self.seats.remove(&run);
+                // Told already, unless it was lost with its launcher.
+                self.metering.ended(run, None, None);
                 self.setup.board.remove_process(run);
                 if !seat.is_some_and(|seat| matches!(seat.stage, Stage::Hosted(_))) {
                     self.send(&Request::Forget { run: run.0 }, None).await;
@@ -329,6 +357,9 @@ impl Desk {
         {
             Ok(()) => {
                 *sent_to = Some(launcher.pid());
+                if let Some(metered) = seat.metered.take() {
+                    self.metering.begins(run, metered, true);
+                }
                 for request in seat.holds.requests(run) {
                     self.send(&request, None).await;
                 }
@@ -368,11 +399,29 @@ impl Desk {
                 exit,
                 memory_peak,
                 cpu_micros,
+                network_bytes,
                 output,
-            } => match self.seats.get_mut(&RunId(run)) {
-                Some(seat) => end(seat, End::told(exit, memory_peak, cpu_micros, &output)),
-                None => self.send(&Request::Forget { run }, None).await,
-            },
+            } => {
+                self.metering.ended(RunId(run), cpu_micros, network_bytes);
+                match self.seats.get_mut(&RunId(run)) {
+                    Some(seat) => end(seat, End::told(exit, memory_peak, cpu_micros, &output)),
+                    None => self.send(&Request::Forget { run }, None).await,
+                }
+            }
+            Event::Sampled {
+                run,
+                cpu_micros,
+                network_bytes,
+                memory,
+                limit,
+            } => {
+                let run = RunId(run);
+                let held = memory.map(|usage| Held { usage, limit });
+                if let (true, Some(seat)) = (self.metering.follows(run), self.seats.get(&run)) {
+                    seat.memory.send_replace(held);
+                }
+                self.metering.sampled(run, cpu_micros, network_bytes);
+            }
             Event::Usage { run, memory, limit } => {
                 if let Some(seat) = self.seats.get_mut(&RunId(run)) {
                     seat.asked = false;
@@ -384,6 +433,13 @@ impl Desk {
                 tracing::error!(%message, "the launcher refused a request");
             }
             Event::Welcome { .. } | Event::Held { .. } | Event::Unknown => {}
+        }
+    }
+
+    /// Asks for what the runs have used that are to be read now.
+    async fn sample(&mut self) {
+        for request in self.metering.looks() {
+            self.send(&request, None).await;
         }
     }
 
@@ -434,6 +490,7 @@ impl Desk {
     async fn resume(&mut self, launcher: Launcher, held: Vec<HeldRun>) {
         let pid = launcher.pid();
         self.launcher = Some(launcher);
+        self.metering.unanswered();
         let holds: BTreeSet<RunId> = held.iter().map(|run| RunId(run.run)).collect();
         for run in held {
             let id = RunId(run.run);

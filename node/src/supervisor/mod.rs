@@ -10,16 +10,20 @@
 //! - `desk` is the one task that takes orders and speaks to the launcher;
 //! - `conversation` is one task a run: the line protocol, and its reports to the engine;
 //! - `hosted` is a conversation with a run in the app's own process, `front_desk` starts and ends such processes;
-//! - `order` makes a launch order of a decision and a program.
+//! - `order` makes a launch order of a decision and a program;
+//! - `metering` has runs read, as often as somebody wants to know, and tells the engine what they used.
 
 mod agent_socket;
 mod catalog;
 mod conversation;
 mod delivery;
 mod desk;
+mod device_use;
 mod front_desk;
 mod hosted;
 mod launcher;
+mod memory;
+mod metering;
 mod nodes;
 mod order;
 mod sabotage;

@@ -13,19 +13,21 @@ pub(super) fn nodes(device: &str) -> Vec<String> {
     nodes_in(Path::new("/sys"), device)
 }
 
+/// The kernel's subsystem and name, which can be parts of a path.
+pub(super) fn name_in(device: &str) -> Option<(&str, &str)> {
+    let (kind, _) = device.split_once(':')?;
+    let (_, name) = device.rsplit_once(':')?;
+    let plain = |word: &str| !word.is_empty() && !word.starts_with('.') && !word.contains('/');
+    (plain(kind) && plain(name)).then_some((kind, name))
+}
+
 fn nodes_in(sysfs: &Path, device: &str) -> Vec<String> {
     if device.starts_with("/dev/") {
         return vec![device.to_owned()];
     }
-    let (Some((kind, _)), Some((_, name))) = (device.split_once(':'), device.rsplit_once(':'))
-    else {
+    let Some((kind, name)) = name_in(device) else {
         return Vec::new();
     };
-    // They become parts of a path.
-    let plain = |word: &str| !word.is_empty() && !word.starts_with('.') && !word.contains('/');
-    if !plain(kind) || !plain(name) {
-        return Vec::new();
-    }
     let class = sysfs.join("class").join(kind).join(name);
     let bus = sysfs.join("bus").join(kind).join("devices").join(name);
     let mut found = Vec::new();

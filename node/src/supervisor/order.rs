@@ -6,7 +6,9 @@ use std::os::fd::OwnedFd;
 
 use lull_launcher::sandbox::Sandbox;
 use lull_launcher::wire;
-use lull_policy::{AppId, Class, Details, Launch, Now, Push, Running, Trigger, TriggerKind};
+use lull_policy::{
+    AppId, Class, Details, Launch, MemoryLayers, Now, Push, Running, Trigger, TriggerKind,
+};
 use lull_proto::agent::{
     Invocation, LINE_LIMIT, Occasion, PROTOCOL, PushDetails, ToAgent, environment,
 };
@@ -51,6 +53,12 @@ pub(super) struct Note {
     pub(super) kill_at: Option<Running>,
     /// The agent has said hello: it is spoken to, not signalled.
     pub(super) spoke: bool,
+    /// It sees an allocation beyond its cap fail before it is killed (AMB-15).
+    #[serde(default)]
+    pub(super) forgiven: bool,
+    /// It is told of its memory level (RES-08).
+    #[serde(default)]
+    pub(super) follows_memory: bool,
 }
 
 impl Note {
@@ -96,6 +104,7 @@ pub(super) fn order(
         .map_err(|error| format!("cannot hand over the push's payload: {error}"))?;
     let program_path = text("the program", program.program.as_path())?;
     let folder = text("the app's folder", program.state_dir.as_path())?;
+    let layers = MemoryLayers::of(launch.memory.filter(|_| !limits_off), launch.is_forgiven());
     let order = wire::Launch {
         run: launch.run.0,
         program: program_path,
@@ -105,7 +114,8 @@ pub(super) fn order(
         gid: program.gid,
         groups: program.groups,
         folder: folder.clone(),
-        memory: launch.memory.filter(|_| !limits_off).map(|cap| cap.0),
+        memory: layers.killing.map(|cap| cap.0),
+        data: layers.failing.map(|cap| cap.0),
         pids: PIDS,
         open_files: OPEN_FILES,
         sandbox: Some(sandbox(launch, program.sandbox, &folder)),
@@ -150,6 +160,7 @@ pub(super) fn front(
         groups: program.groups,
         folder,
         memory: None,
+        data: None,
         pids: PIDS,
         open_files: OPEN_FILES,
         sandbox: Some(sandbox),
@@ -216,6 +227,8 @@ pub(super) fn note(launch: &Launch) -> Note {
         cancel_at: launch.cancel_at,
         kill_at: launch.kill_at,
         spoke: false,
+        forgiven: launch.is_forgiven(),
+        follows_memory: false,
     };
     // Escapes make text up to six times as long. The payload's descriptor has it in any case.
     let said = note.invocation(Now {

@@ -3,9 +3,11 @@
 use std::os::fd::OwnedFd;
 
 use lull_launcher::wire;
-use lull_policy::{AppId, Bytes, CancelReason, Exit, RunId, Running, Usage, bounds};
+use lull_policy::{AppId, Bytes, CancelReason, Exit, MemoryLayers, RunId, Running, Usage, bounds};
 use tokio::sync::{mpsc, watch};
 
+use super::memory::MemorySender;
+use super::metering::Metered;
 use super::order::Order;
 use crate::ports::Hold;
 
@@ -109,6 +111,8 @@ pub(super) enum FromRun {
     Note(RunId, String),
     /// What does its cage hold?
     Memory(RunId),
+    /// It wants to be told of its memory from now on.
+    FollowMemory(RunId),
     /// Signal its main process.
     Terminate(RunId),
     /// Its end is durable.
@@ -122,6 +126,8 @@ pub(super) enum FromRun {
 pub(super) struct Seat {
     pub(super) to_run: mpsc::Sender<ToRun>,
     pub(super) cancel: watch::Sender<Option<Cancel>>,
+    /// What it holds of memory, while it follows that.
+    pub(super) memory: MemorySender,
     pub(super) stage: Stage,
     /// Its kill was ordered.
     pub(super) killed: bool,
@@ -133,11 +139,28 @@ pub(super) struct Seat {
     pub(super) asked: bool,
     /// What holds it, as far as that was ordered since its launch.
     pub(super) holds: Holds,
+    /// What its metering needs to know, until that begins with its launch.
+    pub(super) metered: Option<Metered>,
+}
+
+impl Seat {
+    /// Whoever follows its memory hears of another cap before it holds (RES-08).
+    pub(super) fn announce(&self, hold: Hold) {
+        if let Hold::Memory(cap) = hold {
+            self.memory.send_if_modified(|held| {
+                let limit = cap.map(|cap| cap.0);
+                let known = held.as_mut().filter(|held| held.limit != limit);
+                known.map(|held| held.limit = limit).is_some()
+            });
+        }
+    }
 }
 
 /// The newest of each kind of hold that was ordered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Holds {
+    /// Its memory cap fails before it kills.
+    pub(super) forgiven: bool,
     memory: Option<Hold>,
     network: Option<Hold>,
     frozen: Option<Hold>,
@@ -158,20 +181,24 @@ impl Holds {
         let all = [self.memory, self.network, self.frozen]
             .into_iter()
             .flatten();
-        all.map(|hold| request(run, hold)).collect()
+        all.map(|hold| self.request(run, hold)).collect()
     }
-}
 
-/// A hold in the launcher's words.
-pub(super) fn request(run: RunId, hold: Hold) -> wire::Request {
-    let run = run.0;
-    match hold {
-        Hold::Frozen(frozen) => wire::Request::Freeze { run, frozen },
-        Hold::Memory(cap) => wire::Request::Memory {
-            run,
-            cap: cap.map(|cap| cap.0),
-        },
-        Hold::Network(allowed) => wire::Request::Network { run, allowed },
+    /// A hold in the launcher's words.
+    pub(super) fn request(&self, run: RunId, hold: Hold) -> wire::Request {
+        let run = run.0;
+        match hold {
+            Hold::Frozen(frozen) => wire::Request::Freeze { run, frozen },
+            Hold::Memory(cap) => {
+                let layers = MemoryLayers::of(cap, self.forgiven);
+                wire::Request::Memory {
+                    run,
+                    cap: layers.killing.map(|cap| cap.0),
+                    data: layers.failing.map(|cap| cap.0),
+                }
+            }
+            Hold::Network(allowed) => wire::Request::Network { run, allowed },
+        }
     }
 }
 

@@ -32,7 +32,10 @@ impl World<'_> {
                 budget,
             } => self.meter(app, resource, budget.is_some()),
             // Nothing in this world depends on them.
-            Effect::Network { .. } | Effect::Limit { .. } | Effect::Observe(_) => {}
+            Effect::Network { .. }
+            | Effect::Sample { .. }
+            | Effect::Limit { .. }
+            | Effect::Observe(_) => {}
             _ => unreachable!("not performed at once"),
         }
     }

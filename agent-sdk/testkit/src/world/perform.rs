@@ -72,6 +72,8 @@ impl World {
                     run.launch.memory = memory;
                 }
             }
+            // A virtual run is at work whenever it runs.
+            Effect::Sample { .. } => {}
             Effect::Meter {
                 app,
                 resource,

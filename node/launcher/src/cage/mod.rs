@@ -23,12 +23,13 @@ use std::time::Duration;
 use rustix::event::PollFlags;
 use rustix::process::Pid;
 
-use crate::bpf::Attached;
+use crate::bpf::{Attached, Counter};
 use crate::clock;
 use crate::wire::Class;
 
 pub(crate) use family::start_time;
 pub use hierarchy::{Hierarchies, Hierarchy, Version};
+pub(crate) use holding::Process;
 use memory::{MemoryCap, counter, number, write};
 pub use probe::CannotEnforce;
 pub use tree::Tree;
@@ -39,6 +40,8 @@ use tree::TreeKill;
 pub struct Limits {
     /// Memory in bytes; absent = no cap.
     pub memory: Option<u64>,
+    /// Writable memory of each process in bytes, which its processes bound themselves by; absent = no bound.
+    pub data: Option<u64>,
     /// Processes and threads at one time.
     pub pids: u32,
     /// Whose share of the processor.
@@ -126,10 +129,15 @@ pub struct Cage {
     /// In the order of [`Cages`]' own.
     folders: Vec<PathBuf>,
     cap: Option<u64>,
+    /// Beyond it asking for memory fails.
+    data: Option<u64>,
     oom: Option<(OwnedFd, PollFlags)>,
     changes: Option<OwnedFd>,
     cut: Option<Attached>,
     closed: Option<Attached>,
+    /// Its bytes were to be counted: tried once, so that what fails is told once.
+    counted: bool,
+    counter: Option<Counter>,
 }
 
 /// `tasks` of the v1 groups that agents share for the CPU, by class.
@@ -170,15 +178,8 @@ impl Cages {
 
     /// Makes the cage of a run, empty, with its limits set.
     pub fn create(&self, run: u64, limits: Limits) -> Result<Cage, CageError> {
-        let mut cage = Cage {
-            run,
-            folders: Vec::new(),
-            cap: None,
-            oom: None,
-            changes: None,
-            cut: None,
-            closed: None,
-        };
+        let mut cage = Cage::of(run, Vec::new());
+        cage.data = limits.data;
         match self.furnish(&mut cage, limits) {
             Ok(()) => Ok(cage),
             Err(error) => {
@@ -362,15 +363,7 @@ impl Cages {
         } else {
             Class::Background
         };
-        let cage = Cage {
-            run,
-            folders: self.parents(class).map(of_run).collect(),
-            cap: None,
-            oom: None,
-            changes: None,
-            cut: None,
-            closed: None,
-        };
+        let cage = Cage::of(run, self.parents(class).map(of_run).collect());
         let count = cage
             .folder(self.kill_folder)
             .and_then(|folder| tree::processes(folder).ok())
@@ -422,13 +415,28 @@ impl Cages {
 }
 
 impl Cage {
+    fn of(run: u64, folders: Vec<PathBuf>) -> Self {
+        Self {
+            run,
+            folders,
+            cap: None,
+            data: None,
+            oom: None,
+            changes: None,
+            cut: None,
+            closed: None,
+            counted: false,
+            counter: None,
+        }
+    }
+
     fn folder(&self, index: Option<usize>) -> Option<&Path> {
         self.folders.get(index?).map(PathBuf::as_path)
     }
 
-    /// The memory cap that is enforced, in bytes.
+    /// The memory cap that is enforced, in bytes: the lower of the one that fails and the one that kills.
     pub fn cap(&self) -> Option<u64> {
-        self.cap
+        self.data.or(self.cap)
     }
 
     /// Ready when the cage is out of memory.

@@ -265,7 +265,7 @@ impl Probe<'_> {
                 self.cannot.push(CannotEnforce {
                     limit: "the cut of an agent's network",
                     reason: format!(
-                        "{reason}; agents have the network in standby too, and may bind to a mobile one; start the node as root, with a cgroup2 file system mounted"
+                        "{reason}; agents have the network in standby too, may bind to a mobile one, and what they send is not counted; start the node as root, with a cgroup2 file system mounted"
                     ),
                 });
                 false
@@ -290,14 +290,18 @@ impl Probe<'_> {
         }
     }
 
-    /// Nothing is enforced by it, so that nothing is said where it is missing.
     fn cpu_account(&mut self, unified: Option<usize>) -> Option<(usize, CpuAccount)> {
         if let Some(index) = unified {
             return Some((index, CpuAccount::Stat));
         }
-        self.v1("cpuacct")
-            .ok()
-            .map(|index| (index, CpuAccount::Accounting))
+        match self.v1("cpuacct") {
+            Ok(index) => Some((index, CpuAccount::Accounting)),
+            Err(reason) => {
+                let effect = "nobody's quota is used up, and who does nothing is not found out";
+                self.cannot("the count of an agent's CPU time", &reason, effect);
+                None
+            }
+        }
     }
 
     /// Makes the folder of cages in the v1 hierarchy of a controller, once for hierarchies that have several.

@@ -30,6 +30,8 @@ pub(crate) trait TreeKill: Debug {
     fn kill(&self, tree: Tree<'_>) -> io::Result<()>;
     /// Stops everybody of the tree where he is, or lets them go on. Idempotent.
     fn freeze(&self, tree: Tree<'_>, frozen: bool) -> io::Result<()>;
+    /// Who is in the tree now.
+    fn members(&self, tree: Tree<'_>) -> io::Result<Vec<Pid>>;
     /// Nobody of the tree lives. A process that has ended and was not waited for does not live.
     fn is_empty(&self, tree: Tree<'_>) -> io::Result<bool>;
     /// A descriptor that becomes ready (`PRI`) when the answer of [`Self::is_empty`] may have changed, where there is one.
@@ -59,6 +61,10 @@ impl TreeKill for Unified {
             &tree.folder.join("cgroup.freeze"),
             if frozen { "1" } else { "0" },
         )
+    }
+
+    fn members(&self, tree: Tree<'_>) -> io::Result<Vec<Pid>> {
+        processes(tree.folder)
     }
 
     fn is_empty(&self, tree: Tree<'_>) -> io::Result<bool> {
@@ -100,6 +106,10 @@ impl TreeKill for Freezer {
     fn freeze(&self, tree: Tree<'_>, frozen: bool) -> io::Result<()> {
         let state = if frozen { "FROZEN" } else { "THAWED" };
         write(&tree.folder.join("freezer.state"), state)
+    }
+
+    fn members(&self, tree: Tree<'_>) -> io::Result<Vec<Pid>> {
+        processes(tree.folder)
     }
 
     fn is_empty(&self, tree: Tree<'_>) -> io::Result<bool> {
@@ -144,6 +154,10 @@ impl TreeKill for Family {
             kill_process(pid, signal).ok();
         }
         Ok(())
+    }
+
+    fn members(&self, tree: Tree<'_>) -> io::Result<Vec<Pid>> {
+        family::members(tree)
     }
 
     fn is_empty(&self, tree: Tree<'_>) -> io::Result<bool> {

@@ -39,10 +39,10 @@ impl Launcher {
             Request::Freeze { run, frozen } => {
                 self.change(run, "freeze", |cages, run| run.freeze(cages, frozen));
             }
-            Request::Memory { run, cap } => {
+            Request::Memory { run, cap, data } => {
+                let root = self.ground.root;
                 self.change(run, "change the memory cap of", |cages, run| {
-                    run.cage_mut()
-                        .map_or(Ok(()), |cage| cages.set_memory(cage, cap))
+                    run.set_memory(cages, root, cap, data)
                 });
             }
             Request::Network { run, allowed } => {
@@ -52,6 +52,7 @@ impl Launcher {
                 });
             }
             Request::Usage { run } => self.tell_usage(run),
+            Request::Sample { run, network } => self.tell_sample(run, network),
             Request::Forget { run } => self.forget(run),
             Request::Quit {} if self.runs.is_empty() => self.ending = true,
             Request::Quit {} => self.refuse(format!("{} runs are held", self.runs.len())),
@@ -204,6 +205,29 @@ impl Launcher {
         };
         self.tell(&event, None);
     }
+
+    /// Of a run that lives; of another its end says all.
+    fn tell_sample(&mut self, id: u64, network: bool) {
+        if network {
+            self.change(id, "count what goes over the network of", |cages, run| {
+                run.cage_mut()
+                    .map_or(Ok(()), |cage| cages.count_network(cage))
+            });
+        }
+        let cages = self.cages.as_ref().map(|ready| &ready.cages);
+        let run = self.runs.get(&id).filter(|run| !run.has_ended());
+        let Some((cages, cage)) = cages.zip(run.and_then(Run::cage)) else {
+            return;
+        };
+        let event = Event::Sampled {
+            run: id,
+            cpu_micros: cages.cpu_micros(cage),
+            network_bytes: cage.network_bytes(),
+            memory: cages.memory_usage(cage),
+            limit: cage.cap(),
+        };
+        self.tell(&event, None);
+    }
 }
 
 fn duplicate(run: &Run) -> Option<OwnedFd> {
@@ -217,6 +241,7 @@ fn full(run: u64) -> Event {
         exit: Exit::LaunchFailed { message },
         memory_peak: None,
         cpu_micros: None,
+        network_bytes: None,
         output: String::new(),
     }
 }

@@ -87,5 +87,6 @@ impl Turn<'_> {
             memory,
             kill_at: limits.kill_at,
         });
+        self.watch_idleness(id);
     }
 }

@@ -33,10 +33,10 @@ fn words(facts: &Facts<'_>) -> Words {
 
 /// RES-16: whether a kind of task is rationed at all.
 fn rationed(device: &Device, kind: TriggerKind) -> bool {
-    let spared = kind.is_critical() && !device.broken(Broken::GuaranteeIgnored);
     match device.policy.quota_profile {
         QuotaProfile::PerActivation => false,
-        QuotaProfile::Windows8 => !spared && !kind.is_scheduled(),
+        QuotaProfile::Windows8 if device.broken(Broken::GuaranteeIgnored) => !kind.is_scheduled(),
+        QuotaProfile::Windows8 => kind.is_rationed(),
     }
 }
 
@@ -210,6 +210,8 @@ impl Turn<'_> {
             });
         } else {
             self.effect(Effect::Thaw { run });
+            // It goes on as one that has just worked.
+            self.watch_idleness(run);
             self.observe_run(run, |task| Observation::Resumed { task, run });
         }
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     AccessStatus, AppId, Bytes, CallId, CancelReason, Details, DropReason, EntryPoint, FinishedRun,
     HostKind, Key, Observation, Push, Receipt, Record, RegistrationId, Resource, RunId, Running,
-    Source, TaskName, Trigger, TriggerKind,
+    Source, Span, TaskName, Trigger, TriggerKind,
 };
 
 /// A request of the machine to its host.
@@ -69,6 +69,14 @@ pub enum Effect {
         resource: Resource,
         /// How much: microseconds or bytes.
         budget: Option<u64>,
+    },
+    /// Say what a run uses, so often ([`Event::RunSampled`](crate::Event::RunSampled)): its watchdogs ask for it (RUN-15, TRGD-31).
+    /// Replaces what was said before of this run; absent = no watchdog looks at it any more.
+    Sample {
+        /// Which.
+        run: RunId,
+        /// Between two samples.
+        every: Option<Span>,
     },
     /// Put these limits on a run in place of those it has: a debugger came or left (RES-22).
     Limit {
@@ -144,6 +152,7 @@ impl Effect {
             | Self::Freeze { .. }
             | Self::Network { allowed: false, .. }
             | Self::Meter { .. }
+            | Self::Sample { .. }
             | Self::Limit { .. }
             | Self::Observe(_) => Order::AtOnce,
         }
@@ -197,6 +206,9 @@ pub struct Launch {
     pub critical: bool,
 }
 
+/// The group in which all audio agents of an app share a process and its cap (RES-06).
+pub(crate) const AUDIO: &str = "audio";
+
 /// How the processor and the disks are to treat a run, beside what people do on the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
@@ -209,6 +221,12 @@ pub enum Class {
 }
 
 impl Launch {
+    /// AMB-15: a trigger task sees an allocation beyond its cap fail before it is killed; scheduled and audio agents (RES-05, RES-06)
+    /// are killed at their cap.
+    pub fn is_forgiven(&self) -> bool {
+        !self.trigger.kind().is_scheduled() && self.group.as_deref() != Some(AUDIO)
+    }
+
     /// Its class.
     pub fn class(&self) -> Class {
         if self.critical {

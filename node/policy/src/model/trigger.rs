@@ -357,6 +357,11 @@ impl TriggerKind {
         self.scheduled().is_some()
     }
 
+    /// Whether what its runs use counts against their app's quotas (RES-13, RES-14), where there are any.
+    pub const fn is_rationed(self) -> bool {
+        !self.is_critical() && !self.is_scheduled()
+    }
+
     /// RES-16, RES-17: control-channel and push tasks are critical, by their trigger alone.
     pub const fn is_critical(self) -> bool {
         match self {

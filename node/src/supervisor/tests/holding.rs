@@ -33,7 +33,8 @@ async fn a_frozen_run_does_nothing_until_it_is_thawed() {
 #[tokio::test]
 async fn a_cap_ordered_before_the_launch_holds_from_its_start() {
     let stage = Stage::new().await;
-    let early = launch(7);
+    let mut early = launch(7);
+    early.trigger = Trigger::Periodic;
     hold(&stage, early.run, Hold::Memory(Some(Bytes::mib(16)))).await;
     let script = format!("sleep 0.2; {HUNGRY}");
     let run = stage.launch_with(early, &script).await;

@@ -2,8 +2,10 @@
 //! own tests do.
 
 mod adoption;
+mod device;
 mod holding;
 mod hosted;
+mod metering;
 mod orders;
 mod stage;
 mod state;

@@ -122,14 +122,43 @@ async fn what_cannot_be_started_ends_with_the_reason() {
     assert_eq!(stage.scribe.story(run).len(), 1);
 }
 
+/// Asks for more and more memory, says what became of it, and goes on.
+const HUNGRY: &str = "tail /dev/zero; echo went on; exit 0";
+
+#[tokio::test]
+async fn a_trigger_task_beyond_its_cap_sees_its_allocation_fail_and_goes_on() {
+    let stage = Stage::new().await;
+    let mut launch = launch(1);
+    launch.memory = Some(Bytes::mib(32));
+    let run = stage.launch_with(launch, HUNGRY).await;
+    let (exit, usage, output) = stage.scribe.end(run).await;
+    assert_eq!(exit, Exit::Status(0), "AMB-15: {output}");
+    assert!(output.contains("memory exhausted"), "{output}");
+    assert!(output.ends_with("went on\n"), "{output}");
+    assert!(
+        usage.memory_peak.is_some_and(|peak| peak <= Bytes::mib(36)),
+        "{usage:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_trigger_task_that_goes_round_its_cap_is_killed() {
+    let stage = Stage::new().await;
+    let mut launch = launch(1);
+    launch.memory = Some(Bytes::mib(16));
+    // Each of four holds 8 MiB, which it may.
+    let script = "for i in 1 2 3 4; do (head -c 8M /dev/zero; sleep 100) | tail -c 8M & done; wait";
+    let run = stage.launch_with(launch, script).await;
+    assert_eq!(stage.scribe.end(run).await.0, Exit::MemoryExceeded);
+}
+
 #[tokio::test]
 async fn a_memory_cap_is_set_and_its_kill_is_told_as_such() {
     let stage = Stage::new().await;
     let mut launch = launch(1);
     launch.memory = Some(Bytes::mib(32));
-    let run = stage
-        .launch_with(launch, "tail /dev/zero; echo not reached; exit 0")
-        .await;
+    launch.trigger = Trigger::Periodic;
+    let run = stage.launch_with(launch, HUNGRY).await;
     let (exit, usage, _output) = stage.scribe.end(run).await;
     assert_eq!(exit, Exit::MemoryExceeded);
     assert!(

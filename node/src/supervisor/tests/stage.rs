@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use lull_launcher::sandbox::Sandbox;
+use lull_launcher::sandbox::{Grant, Sandbox};
 use lull_policy::*;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -53,7 +53,7 @@ fn own_program() -> String {
     own.to_str().unwrap().to_owned()
 }
 
-fn launcher_command(socket: &Path) -> Vec<String> {
+pub(super) fn launcher_command(socket: &Path) -> Vec<String> {
     let own = std::env::current_exe().unwrap();
     vec![
         "/usr/bin/env".into(),
@@ -65,7 +65,7 @@ fn launcher_command(socket: &Path) -> Vec<String> {
     ]
 }
 
-fn cages_name() -> String {
+pub(super) fn cages_name() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     format!("lull-test-{}-{number}", std::process::id())
@@ -190,6 +190,14 @@ impl Engine for Scribe {
 #[derive(Debug, Default)]
 pub(super) struct Scripts(Mutex<BTreeMap<EntryPoint, String>>, Mutex<Option<String>>);
 
+impl Scripts {
+    /// The script of an entry point.
+    pub(super) fn declare(&self, entry_point: EntryPoint, script: &str) {
+        let mut scripts = self.0.lock().unwrap();
+        scripts.insert(entry_point, script.to_owned());
+    }
+}
+
 impl AgentCatalog for Scripts {
     fn agent(&self, _app: &AppId, entry_point: &EntryPoint) -> Result<AgentProgram, String> {
         let scripts = self.0.lock().unwrap();
@@ -208,7 +216,10 @@ impl AgentCatalog for Scripts {
             gid: UID,
             groups: Vec::new(),
             user_name: Some("photos".into()),
-            sandbox: Sandbox::default(),
+            sandbox: Sandbox {
+                grants: [Grant::Internet].into(),
+                ..Sandbox::default()
+            },
             state_dir: "/tmp".into(),
         })
     }
@@ -326,9 +337,9 @@ impl Stage {
 
     /// The catalog has the script, the machine the run.
     pub(super) fn declare(&self, launch: &Launch, script: &str) {
-        let mut scripts = self.scripts.0.lock().unwrap();
         let agent = launch.entry_point.clone();
-        scripts.insert(agent.expect("a process of its own"), script.to_owned());
+        let agent = agent.expect("a process of its own");
+        self.scripts.declare(agent, script);
         self.scribe
             .runs
             .lock()
@@ -342,7 +353,9 @@ impl Stage {
             RunOrder::AskToCancel { .. }
             | RunOrder::Kill { .. }
             | RunOrder::KillFront { .. }
-            | RunOrder::Hold { .. } => &self.stops,
+            | RunOrder::Hold { .. }
+            | RunOrder::Meter { .. }
+            | RunOrder::Sample { .. } => &self.stops,
         };
         channel.send(order).await.unwrap();
     }

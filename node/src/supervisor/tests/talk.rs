@@ -173,3 +173,45 @@ async fn an_agent_that_closes_its_socket_is_a_plain_command_from_then_on() {
     let (exit, _usage, output) = stage.scribe.end(run).await;
     assert_eq!((exit, output.as_str()), (Exit::Status(4), "signalled\n"));
 }
+
+/// Waits for a level, passing over others on the way, and prints it with the cap.
+const AWAIT: &str = r#"await() {
+    while read -r said <&3; do
+        case $said in
+            *\"level\":\"$1\"*) echo "$1 $(echo "$said" | sed 's/.*"limit"://; s/[^0-9a-z].*//')"; return ;;
+        esac
+    done
+}
+"#;
+
+#[tokio::test]
+async fn an_agent_is_told_when_its_memory_level_rises_and_falls_and_when_its_cap_changes() {
+    let stage = Stage::new().await;
+    // What is cached of a file counts for its cage, and not for what a process may ask for.
+    let file = stage.shared("fill");
+    let file = file.display();
+    let progress = |value| format!("echo '{{\"type\":\"progress\",\"value\":{value}}}' >&3");
+    let script = format!(
+        "{AWAIT} {HELLO} echo '{{\"type\":\"follow-memory\"}}' >&3; await low; \
+         head -c 20M /dev/zero > {file}; await medium; head -c 10M /dev/zero >> {file}; await high; \
+         rm {file}; await low; {}; await low; {}; await low; exit 0",
+        progress(1),
+        progress(2),
+    );
+    let mut launch = launch(1);
+    launch.memory = Some(Bytes::mib(32));
+    let run = stage.launch_with(launch, &script).await;
+    for (said, cap) in [(1, Some(Bytes::mib(64))), (2, None)] {
+        let report = Report::Progress(said);
+        let progress = Event::RunReported { run, report };
+        stage.scribe.hears(|told| told.contains(&progress)).await;
+        let hold = crate::ports::Hold::Memory(cap);
+        stage.send(RunOrder::Hold { run, hold }).await;
+    }
+    let (exit, _usage, output) = stage.scribe.end(run).await;
+    assert_eq!(exit, Exit::Status(0), "{output}");
+    let (small, large) = (32 << 20, 64 << 20);
+    let expected =
+        format!("low {small}\nmedium {small}\nhigh {small}\nlow {small}\nlow {large}\nlow null\n");
+    assert_eq!(output, expected, "RES-08");
+}

@@ -46,12 +46,12 @@ pub(crate) struct Standing {
     /// Somebody answers to its name.
     pub(crate) there: bool,
     /// The bus starts it when it is asked.
-    pub(super) startable: bool,
+    pub(crate) startable: bool,
 }
 
 impl Standing {
     /// Asking it makes sense.
-    pub(super) const fn offered(self) -> bool {
+    pub(crate) const fn offered(self) -> bool {
         self.there || self.startable
     }
 }
