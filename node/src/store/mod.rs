@@ -5,9 +5,12 @@
 //! Deliberately absent: what a record means, and what to do when a commit fails; the engine rebuilds the machine.
 
 mod file;
+mod header;
 mod journal;
+mod rows;
 mod schema;
 mod set_aside;
+mod tally;
 mod writer;
 
 use std::collections::BTreeMap;
