@@ -26,6 +26,8 @@ pub struct Contents {
     pub incarnation: Incarnation,
     /// Where the damaged one before it was moved to, and what was found.
     pub set_aside: Option<SetAside>,
+    /// The disk is full: there is room for what ends, and for nothing that begins.
+    pub scarce: bool,
 }
 
 /// A damaged store that was moved away.
@@ -37,6 +39,9 @@ pub struct SetAside {
     pub found: String,
 }
 
+/// Pages in the log after which it is moved into the file while the disk is full: a quarter of the reserve.
+const SCARCE_LOG_PAGES: u32 = 64;
+
 /// The file, open and believed.
 #[derive(Debug)]
 pub(super) struct File {
@@ -44,6 +49,7 @@ pub(super) struct File {
     path: PathBuf,
     journal_limit: i64,
     journal_bytes: i64,
+    log_pages: u32,
     /// How far it has come, and where that is noted.
     tally: Tally,
     noted: TallyFile,
@@ -104,8 +110,14 @@ impl File {
             })
         };
         let told = Told::read(path).map_err(files)?;
-        if let Told::Nonsense(found) = &told {
-            tracing::warn!(store = %path.display(), found, "the store's tally cannot be understood; the store is believed without it");
+        match &told {
+            Told::Nothing | Told::Tally(_) => {}
+            Told::Nonsense(found) => {
+                tracing::warn!(store = %path.display(), found, "the store's tally cannot be understood; the store is believed without it");
+            }
+            Told::Foreign(found) => {
+                return Err(Trouble::Damaged(format!("the tally beside it: {found}")));
+            }
         }
         if !path.exists() {
             if any_file(path) {
@@ -138,6 +150,8 @@ impl File {
         } else {
             read_first
         };
+        // The log's name is durable before anything in it is promised: the database does not say when it cannot sync its folder.
+        sync_folder(path).map_err(files)?;
         let tally = how_far(&connection, newest).map_err(|e| judge("reading", path, e))?;
         let journal_bytes = journal_bytes(&connection).map_err(|e| judge("reading", path, e))?;
         let file = Self {
@@ -145,6 +159,7 @@ impl File {
             path: path.clone(),
             journal_limit: config.journal_bytes,
             journal_bytes,
+            log_pages: config.log_pages,
             noted: TallyFile::open(path, &told, &tally).map_err(files)?,
             tally,
         };
@@ -179,7 +194,23 @@ impl File {
         self.tally.entry = come.entry;
         self.tally.total = Some(come.total);
         self.noted.note(&self.tally);
-        Ok(())
+        self.move_log().map_err(|source| StoreError::Database {
+            doing: "moving the log of",
+            path: self.path.clone(),
+            source,
+        })
+    }
+
+    /// Moves the log into the file when it is long. What was committed is durable where this fails; the file is not used again.
+    fn move_log(&self) -> rusqlite::Result<()> {
+        let length = "PRAGMA wal_checkpoint(NOOP)";
+        let mut length = self.connection.prepare_cached(length)?;
+        let pages: u32 = length.query_row([], |row| row.get(1))?;
+        if pages < self.log_pages {
+            return Ok(());
+        }
+        self.connection
+            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_row| Ok(()))
     }
 
     /// Between such a commit and its note, records are others than the tally would say.
@@ -193,6 +224,12 @@ impl File {
             path: self.path.clone(),
             source,
         })
+    }
+
+    /// From now on the file grows as little as it can: its journal no more, its log not beyond some pages.
+    pub(super) fn save_room(&mut self) {
+        self.journal_limit = self.journal_limit.min(self.journal_bytes);
+        self.log_pages = self.log_pages.min(SCARCE_LOG_PAGES);
     }
 
     /// Closes the file after a failed commit, without the sync that closing would do.
@@ -260,7 +297,7 @@ fn create(path: &Path, steps: &[&str]) -> Result<(), StoreError> {
 fn fill(path: &Path, steps: &[&str]) -> rusqlite::Result<()> {
     let mut connection = Connection::open(path)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
+    write_by_log(&connection)?;
     migrate(&mut connection, steps)?;
     let incarnation = Uuid::now_v7().to_string();
     connection.execute(
@@ -269,6 +306,18 @@ fn fill(path: &Path, steps: &[&str]) -> rusqlite::Result<()> {
     )?;
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_row| Ok(()))?;
     connection.close().map_err(|(_connection, error)| error)
+}
+
+/// Has the file written by a log. What keeps the database from it is not said, and the answer can be the wish; so it is asked.
+fn write_by_log(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    let way: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+    if way == "wal" {
+        return Ok(());
+    }
+    let refused = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR);
+    let words = format!("it is written by {way}, and not by a log");
+    Err(rusqlite::Error::SqliteFailure(refused, Some(words)))
 }
 
 fn connect(config: &StoreConfig) -> Result<Connection, Trouble> {
@@ -301,10 +350,14 @@ fn check_pages(connection: &Connection, path: &Path) -> Result<(), Trouble> {
 fn configure(connection: &Connection, config: &StoreConfig, migrated: bool) -> Result<(), Trouble> {
     let path = &config.path;
     let configuring = |e| judge("configuring", path, e);
+    write_by_log(connection).map_err(configuring)?;
     connection
-        .pragma_update(None, "journal_mode", "WAL")
-        .and_then(|()| connection.pragma_update(None, "synchronous", "FULL"))
+        .pragma_update(None, "synchronous", "FULL")
         .and_then(|()| connection.pragma_update(None, "trusted_schema", false))
+        .map_err(configuring)?;
+    // It would not say when it fails, and go on with a file whose sync has failed.
+    connection
+        .pragma_update_and_check(None, "wal_autocheckpoint", 0, |_row| Ok(()))
         .map_err(configuring)?;
     connection
         .pragma_update_and_check(None, "max_page_count", config.max_pages, |_row| Ok(()))
@@ -313,18 +366,19 @@ fn configure(connection: &Connection, config: &StoreConfig, migrated: bool) -> R
     connection
         .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
         .map_err(configuring)?;
-    connection
-        .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)
-        .map_err(configuring)?;
     // What an earlier process, or an fsync that failed, left in the log may be in memory only. Moved into the file and synced
     // there, it is durable; the log starts anew. The header's version is then the true one, too.
     let log_is_empty =
         !migrated && std::fs::metadata(with_suffix(path, "-wal")).map_or(true, |m| m.len() == 0);
-    if log_is_empty {
-        return Ok(());
+    if !log_is_empty {
+        connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_row| Ok(()))
+            .map_err(configuring)?;
     }
+    // Not before: closing would sync a file again whose sync has just failed.
     connection
-        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_row| Ok(()))
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)
+        .map(drop)
         .map_err(configuring)
 }
 

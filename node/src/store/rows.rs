@@ -61,6 +61,7 @@ pub(super) fn read(connection: &Connection, path: &Path) -> Result<Contents, Tro
         records,
         incarnation,
         set_aside: None,
+        scarce: false,
     })
 }
 

@@ -38,8 +38,10 @@ pub(super) struct Tally {
 pub(super) enum Told {
     /// There is none: the store is new, or of a release that kept none.
     Nothing,
-    /// It cannot be understood: what is wrong.
+    /// Bytes of it are others than were written: what is wrong. The store may be sound.
     Nonsense(String),
+    /// It was cut, or another file has its name: the files beside each other are not those that were left here.
+    Foreign(String),
     /// This.
     Tally(Tally),
 }
@@ -51,10 +53,14 @@ impl Told {
             Ok(None) => return Ok(Self::Nothing),
             Ok(Some(bytes)) => bytes,
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                return Ok(Self::Nonsense(error.to_string()));
+                return Ok(Self::Foreign(error.to_string()));
             }
             Err(error) => return Err(error),
         };
+        if bytes.len() != LENGTH {
+            let found = format!("it has {} bytes, which it never has", bytes.len());
+            return Ok(Self::Foreign(found));
+        }
         let tally = std::str::from_utf8(&bytes).ok().and_then(understand);
         Ok(match tally {
             // Written again it is the same, or something of it was not understood.
@@ -66,7 +72,7 @@ impl Told {
     pub(super) fn known(&self) -> Option<&Tally> {
         match self {
             Self::Tally(tally) => Some(tally),
-            Self::Nothing | Self::Nonsense(_) => None,
+            Self::Nothing | Self::Nonsense(_) | Self::Foreign(_) => None,
         }
     }
 }
@@ -217,14 +223,14 @@ mod tests {
             for length in 0..LENGTH {
                 std::fs::write(&path, &sound[..length]).unwrap();
                 assert!(
-                    matches!(Told::read(&store).unwrap(), Told::Nonsense(_)),
+                    matches!(Told::read(&store).unwrap(), Told::Foreign(_)),
                     "{length}"
                 );
             }
             let mut longer = sound.clone();
             longer.push(b'\n');
             std::fs::write(&path, longer).unwrap();
-            assert!(matches!(Told::read(&store).unwrap(), Told::Nonsense(_)));
+            assert!(matches!(Told::read(&store).unwrap(), Told::Foreign(_)));
         }
     }
 

@@ -19,6 +19,7 @@ use super::*;
 use crate::clock::{ClockRef, Manual};
 
 mod damage;
+pub(crate) mod upgrade;
 
 const WALL: Wall = Wall::from_millis(1_763_700_000_000);
 

@@ -258,12 +258,12 @@ fn mutations(moments: &[Moment], count: usize) -> Vec<Mutation> {
             });
         }
     }
-    // So that one shape does not crowd out the others.
+    // All damages to whole files, and as many of the others as leave room for flipped bits.
     let kept = all.len().div_ceil(count.div_ceil(2)).max(1);
     let mut number = 0;
-    all.retain(|_| {
+    all.retain(|mutation| {
         number += 1;
-        number % kept == 0
+        matches!(mutation.edit, Edit::Whole(_)) || number % kept == 0
     });
     let mut random: u64 = 0x9e37_79b9_7f4a_7c15;
     while all.len() < count {
