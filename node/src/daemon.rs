@@ -151,7 +151,8 @@ impl Daemon {
         let arbiter = Arbiter::with_tokio_rt(move || pool);
         let incarnation = opened.contents.incarnation.to_string();
         if let Some(aside) = &opened.contents.set_aside {
-            self.board.set_store_set_aside(aside.path.clone());
+            self.board
+                .set_store_set_aside(aside.path.clone(), &aside.found);
         }
         let (orders, queues) = engine::channels();
         let setting = Setting {

@@ -197,4 +197,4 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

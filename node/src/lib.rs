@@ -13,6 +13,8 @@ pub mod descriptor;
 pub mod durable_file;
 pub mod engine;
 pub mod error_chain;
+#[cfg(test)]
+mod faults;
 pub mod folders;
 pub mod fronts;
 pub mod identity;

@@ -103,6 +103,10 @@ pub struct Status {
     pub counters: BTreeMap<&'static str, u64>,
     /// Where a damaged store was moved to at this start.
     pub store_set_aside: Option<PathBuf>,
+    /// What was found damaged in it.
+    pub store_damage: String,
+    /// Why the store takes nothing that begins now; empty = it works.
+    pub store_trouble: String,
 }
 
 /// The board. Shared by reference; every method takes a short lock and none blocks on anything else.
@@ -178,9 +182,16 @@ impl StatusBoard {
         self.processes.send_replace(status.processes.len());
     }
 
-    /// Where the damaged store was moved to.
-    pub fn set_store_set_aside(&self, path: PathBuf) {
-        self.lock().store_set_aside = Some(path);
+    /// Where the damaged store was moved to, and what was found.
+    pub fn set_store_set_aside(&self, path: PathBuf, found: &str) {
+        let mut status = self.lock();
+        status.store_set_aside = Some(path);
+        status.store_damage = line(found);
+    }
+
+    /// Why the store takes nothing that begins; empty = it works again.
+    pub fn set_store_trouble(&self, trouble: &str) {
+        self.lock().store_trouble = line(trouble);
     }
 
     /// Counts one. Names are constants of the part that counts, for instance `link-orders-dropped`.

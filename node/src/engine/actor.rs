@@ -20,6 +20,12 @@ use crate::store::{Batch, Contents, Store, StoreError};
 /// 10 s.
 const REOPEN: Retry = Retry::new(Duration::from_millis(100), Duration::from_secs(10));
 
+/// Pauses before it is looked again whether a full disk has room: within 10 s of the room something may begin.
+const ROOM: Retry = Retry::new(Duration::from_millis(500), Duration::from_secs(5));
+
+/// What the status says while the disk is full.
+const SCARCE: &str = "the disk with the store is full: what ends is still written, from a reserve of 1 MiB; nothing begins until 2 MiB are free";
+
 /// Exit status of a daemon that ends itself because limits could not be enforced any more (`EX_SOFTWARE`).
 const BROKEN: i32 = 70;
 
@@ -34,6 +40,8 @@ pub(super) enum Message {
     Flush(Done),
     /// Open the store anew.
     Reopen,
+    /// Look whether the disk has room again.
+    Room,
     End(oneshot::Sender<()>),
 }
 
@@ -49,6 +57,8 @@ pub(super) struct EngineActor {
     /// The store was opened anew and has not worked since.
     reopened: bool,
     retry: Retry,
+    /// When to look for room.
+    room: Retry,
     /// Told when all is durable; nothing is taken any more.
     ending: Option<oneshot::Sender<()>>,
     ended: bool,
@@ -63,6 +73,7 @@ impl EngineActor {
             store,
             reopened: false,
             retry: REOPEN,
+            room: ROOM,
             ending: None,
             ended: false,
             _guard: PanicGuard,
@@ -75,7 +86,7 @@ impl EngineActor {
             Message::Call(caller, request, answered) => self.host.call(caller, request, answered),
             Message::Look(look, done) => self.host.look(look, done),
             Message::Flush(done) => self.host.flush(done),
-            Message::Ride | Message::Reopen => {}
+            Message::Ride | Message::Reopen | Message::Room => {}
             Message::End(done) => self.ending = Some(done),
         }
     }
@@ -103,6 +114,9 @@ impl EngineActor {
     fn committed(&mut self, result: Result<(), StoreError>, context: &mut Context<Self>) {
         match result {
             Ok(()) => {
+                if self.reopened && !self.host.scarce {
+                    self.host.board.set_store_trouble("");
+                }
                 self.reopened = false;
                 self.retry.reset();
                 self.host.committed();
@@ -110,6 +124,7 @@ impl EngineActor {
             }
             Err(error) => {
                 self.host.board.count("commits-failed");
+                self.host.board.set_store_trouble(&chain(&error));
                 tracing::error!(
                     error = chain(&error),
                     "a commit failed; nothing of it begins, limits stay enforced, the store is opened anew"
@@ -159,13 +174,45 @@ impl EngineActor {
                     end_process();
                 }
                 self.host.rebuild(contents);
+                self.look_for_room_later(context);
                 self.pump(context);
             }
             Err(error) => {
+                self.host.board.set_store_trouble(&chain(&error));
                 tracing::error!(error = chain(&error), "the store cannot be opened anew yet");
                 self.reopen_after(&error, context);
             }
         }
+    }
+
+    /// While the disk is full.
+    fn look_for_room_later(&mut self, context: &mut Context<Self>) {
+        if !self.host.scarce {
+            return;
+        }
+        self.host.board.set_store_trouble(SCARCE);
+        let pause = self.room.next(retry::random());
+        let engine = context.address();
+        tokio::spawn(async move {
+            tokio::time::sleep(pause).await;
+            engine.send(Message::Room).await.ok();
+        });
+    }
+
+    fn look_for_room(&mut self, context: &mut Context<Self>) {
+        if !self.host.scarce || self.host.down {
+            return;
+        }
+        let answer = self.store.room().into_actor(self);
+        context.spawn(answer.map(|answer, engine, context| {
+            if answer.unwrap_or(false) {
+                tracing::info!("the disk has room again; what begins is taken again");
+                engine.host.scarce = false;
+                engine.room.reset();
+                engine.host.board.set_store_trouble("");
+            }
+            engine.look_for_room_later(context);
+        }));
     }
 
     /// Whoever waits for the end is told, and the channels to the other parts are closed with the actor.
@@ -185,7 +232,7 @@ impl EngineActor {
             }
             Message::Call(_, _, answered) => drop(answered.send(Err(EngineError::Ending))),
             Message::End(done) => drop(done.send(())),
-            Message::Event(_, None) | Message::Ride | Message::Reopen => {}
+            Message::Event(_, None) | Message::Ride | Message::Reopen | Message::Room => {}
         }
     }
 }
@@ -194,6 +241,7 @@ impl Actor for EngineActor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
+        self.look_for_room_later(context);
         self.pump(context);
     }
 }
@@ -215,6 +263,7 @@ impl Handler<Message> for EngineActor {
         }
         match message {
             Message::Reopen => self.reopen(context),
+            Message::Room => self.look_for_room(context),
             Message::Ride => {
                 if let Some(batch) = self.host.riders() {
                     self.commit(batch, context);

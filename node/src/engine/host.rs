@@ -55,6 +55,8 @@ pub(super) struct Host {
     events: u64,
     /// No commit is possible; nothing begins.
     pub(super) down: bool,
+    /// The disk is full: what begins is refused, what ends is written from the reserve.
+    pub(super) scarce: bool,
     #[cfg(feature = "sabotage")]
     sabotage: super::sabotage::Sabotage,
 }
@@ -84,6 +86,7 @@ impl Host {
         #[cfg(feature = "sabotage")]
         let sabotage = super::sabotage::Sabotage::from_environment(&contents.records);
         let boot = clock.boot();
+        let scarce = contents.scarce;
         let mut recorder = Recorder::new(Arc::clone(&board), boot.clone(), journal_bytes);
         recorder.restored(clock.now(), &contents.records);
         let mut host = Self {
@@ -101,6 +104,7 @@ impl Host {
             told_credit: BTreeMap::new(),
             events: 0,
             down: false,
+            scarce,
             #[cfg(feature = "sabotage")]
             sabotage,
         };
@@ -112,7 +116,7 @@ impl Host {
     /// of the others only those count that keep limits enforced.
     pub(super) fn event(&mut self, event: Event, done: Option<Done>) {
         if let Some(done) = done {
-            if self.is_unavailable() {
+            if self.is_unavailable() || (self.scarce && takes_room(&event)) {
                 drop(done.send(Err(EngineError::Unavailable)));
             } else {
                 self.decide(event, Some(done));
@@ -127,14 +131,16 @@ impl Host {
             | Event::ReadingsAnew(_) => {
                 self.decide(event, None);
             }
-            _ if self.down || overrun => self.board.count("events-dropped"),
+            event if self.down || overrun || (self.scarce && takes_room(&event)) => {
+                self.board.count("events-dropped");
+            }
             event => self.decide(event, None),
         }
     }
 
     /// Takes a call.
     pub(super) fn call(&mut self, caller: Caller, request: Request, answered: Answered) {
-        if self.is_unavailable() {
+        if self.is_unavailable() || self.scarce {
             drop(answered.send(Err(EngineError::Unavailable)));
             return;
         }
@@ -406,6 +412,14 @@ impl Host {
             );
         }
     }
+}
+
+/// Whether an event asks for something new to be kept, for which a full disk has no room.
+fn takes_room(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::PushArrived(_) | Event::Call { .. } | Event::Occurred(_)
+    )
 }
 
 /// Whether a change can move what an app can take of pushes.

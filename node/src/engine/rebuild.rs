@@ -16,8 +16,9 @@ impl Host {
         self.board.count("rebuilds");
         let before = self.device.interests();
         self.recorder.restored(self.clock.now(), &contents.records);
-        self.device = Device::restore(contents.records);
         self.down = false;
+        self.scarce = contents.scarce;
+        self.device = Device::restore(contents.records);
         let runs: Vec<RunId> = self.memory.live.iter().copied().collect();
         let boot = self.clock.boot();
         self.decide(Event::Booted { boot }, None);

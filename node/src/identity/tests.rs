@@ -18,6 +18,8 @@ use crate::link::tests::authority::Authority;
 use crate::link::tests::coordinator::listen;
 use crate::link::tests::soon;
 
+pub(crate) mod rotate;
+
 /// What the door does with a request.
 type Answer = Box<dyn FnMut(&Authority, &EnrollRequest) -> Result<EnrollResponse, Status> + Send>;
 

@@ -17,10 +17,26 @@ const LIMIT: u64 = 4_096;
 pub(super) const INCARNATION: usize = 64;
 
 /// A place. Empty incarnation = never taken from a mailbox.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Place {
     pub(super) mailbox: String,
     pub(super) delivered_through: u64,
+}
+
+/// A place as it is written. One altered digit would be a place ahead of the store, and pushes that never come.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    mailbox: String,
+    delivered_through: u64,
+    /// Over the other two; absent in what release 0.1 wrote.
+    sum: Option<u64>,
+}
+
+impl Place {
+    fn sum(&self) -> u64 {
+        durable_file::sum(format!("{} {}", self.mailbox, self.delivered_through).bytes())
+    }
 }
 
 /// Keeps the place in its file.
@@ -67,14 +83,27 @@ impl PlaceFile {
 }
 
 fn write(path: &Path, place: &Place) -> io::Result<()> {
-    durable_file::replace(path, &serde_json::to_vec(place)?, 0o600)
+    let written = Written {
+        mailbox: place.mailbox.clone(),
+        delivered_through: place.delivered_through,
+        sum: Some(place.sum()),
+    };
+    durable_file::replace(path, &serde_json::to_vec(&written)?, 0o600)
 }
 
 fn read(path: &Path) -> io::Result<Place> {
     let Some(bytes) = durable_file::read(path, LIMIT)? else {
         return Ok(Place::default());
     };
-    let place: Place = serde_json::from_slice(&bytes)?;
+    let written: Written = serde_json::from_slice(&bytes)?;
+    let place = Place {
+        mailbox: written.mailbox,
+        delivered_through: written.delivered_through,
+    };
+    if written.sum.is_some_and(|sum| sum != place.sum()) {
+        let problem = "it is not what was written";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
+    }
     if place.mailbox.len() > INCARNATION {
         let problem = format!("the incarnation has more than {INCARNATION} bytes");
         return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
@@ -85,6 +114,34 @@ fn read(path: &Path) -> io::Result<Place> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_altered_place_is_believed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("link.json");
+        let place = Place {
+            mailbox: "m1".into(),
+            delivered_through: 1_234,
+        };
+        write(&path, &place).unwrap();
+        let sound = std::fs::read(&path).unwrap();
+        for bit in 0..8 * sound.len() {
+            let mut bytes = sound.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            std::fs::write(&path, bytes).unwrap();
+            assert_eq!(*PlaceFile::open(&path).place(), Place::default(), "{bit}");
+        }
+        for length in 0..sound.len() {
+            std::fs::write(&path, &sound[..length]).unwrap();
+            assert_eq!(
+                *PlaceFile::open(&path).place(),
+                Place::default(),
+                "{length}"
+            );
+        }
+        std::fs::write(&path, r#"{"mailbox":"m1","delivered_through":1234}"#).unwrap();
+        assert_eq!(*PlaceFile::open(&path).place(), place, "as of release 0.1");
+    }
 
     #[tokio::test]
     async fn the_place_is_kept_and_a_damaged_file_is_no_obstacle() {

@@ -200,6 +200,8 @@ pub(super) fn status(device: &Device, board: Status) -> wire::GetStatusResponse 
             .store_set_aside
             .map(|path| path.display().to_string())
             .unwrap_or_default(),
+        store_damage: board.store_damage,
+        store_trouble: board.store_trouble,
     }
 }
 

@@ -46,8 +46,18 @@ pub(super) struct UidBook {
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Given {
     apps: BTreeMap<AppId, u32>,
+    /// Over the apps and their users: one altered digit would be another app's files. Absent in what release 0.1 wrote.
+    sum: Option<u64>,
+}
+
+impl Given {
+    fn sum(&self) -> u64 {
+        let text = |(app, uid): (&AppId, &u32)| format!("{app} {uid}\n").into_bytes();
+        durable_file::sum(self.apps.iter().flat_map(text))
+    }
 }
 
 impl UidBook {
@@ -98,6 +108,7 @@ impl UidBook {
         })?;
         let mut given = self.given.clone();
         given.apps.insert(app.clone(), uid);
+        given.sum = Some(given.sum());
         self.write(&given)?;
         self.given = given;
         Ok(uid)
@@ -117,6 +128,9 @@ impl UidBook {
 /// The content of the book; root is never in it, and no user is there twice.
 fn understand(bytes: &[u8]) -> Result<Given, String> {
     let given: Given = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    if given.sum.is_some_and(|sum| sum != given.sum()) {
+        return Err("it is not what was written".into());
+    }
     let mut uids = BTreeSet::new();
     for (app, uid) in &given.apps {
         if *uid == 0 || !uids.insert(*uid) {
@@ -149,6 +163,29 @@ mod tests {
         );
         let mut again = UidBook::open(&file, 60_000..60_004).unwrap();
         assert_eq!(again.give(&app("b"), Some(60_000), &taken).unwrap(), 60_002);
+    }
+
+    #[test]
+    fn no_altered_book_is_believed() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("uids.json");
+        let mut book = UidBook::open(&file, 60_000..60_004).unwrap();
+        for name in ["a", "b"] {
+            book.give(&app(name), None, &BTreeSet::new()).unwrap();
+        }
+        let sound = std::fs::read(&file).unwrap();
+        let given = understand(&sound).unwrap();
+        for bit in 0..8 * sound.len() {
+            let mut bytes = sound.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            // A blank may become another one.
+            assert!(
+                understand(&bytes).is_ok_and(|read| read == given) || understand(&bytes).is_err()
+            );
+        }
+        for length in 0..sound.len() {
+            assert!(understand(&sound[..length]).is_err(), "{length}");
+        }
     }
 
     #[test]

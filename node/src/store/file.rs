@@ -1,17 +1,20 @@
 //! The open file: checked before it is believed, read whole, written batch by batch.
 
 use std::fs::File as PlainFile;
-use std::io::{self, Read as _};
+use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use lull_policy::{Key, Record, Wall};
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use uuid::Uuid;
 
-use super::schema::{APPLICATION, STEPS, migrate, newest, version};
+use super::header::{self, refuse_newer};
+use super::rows::{Come, how_far, journal_bytes, read, write};
+use super::schema::{STEPS, migrate, newest, version};
 use super::set_aside::{any_file, set_aside, sync_folder, with_suffix};
+use super::tally::{self, Tally, TallyFile, Told};
 use super::{Batch, Incarnation, StoreConfig, StoreError};
 
 /// What the store held when it was opened.
@@ -23,6 +26,8 @@ pub struct Contents {
     pub incarnation: Incarnation,
     /// Where the damaged one before it was moved to, and what was found.
     pub set_aside: Option<SetAside>,
+    /// The disk is full: there is room for what ends, and for nothing that begins.
+    pub scarce: bool,
 }
 
 /// A damaged store that was moved away.
@@ -34,6 +39,9 @@ pub struct SetAside {
     pub found: String,
 }
 
+/// Pages in the log after which it is moved into the file while the disk is full: a quarter of the reserve.
+const SCARCE_LOG_PAGES: u32 = 64;
+
 /// The file, open and believed.
 #[derive(Debug)]
 pub(super) struct File {
@@ -41,11 +49,15 @@ pub(super) struct File {
     path: PathBuf,
     journal_limit: i64,
     journal_bytes: i64,
+    log_pages: u32,
+    /// How far it has come, and where that is noted.
+    tally: Tally,
+    noted: TallyFile,
 }
 
 /// Why a file was not believed.
 #[derive(Debug)]
-enum Trouble {
+pub(super) enum Trouble {
     /// It is damaged: what was found.
     Damaged(String),
     /// Something else went wrong; the file may be sound.
@@ -91,31 +103,65 @@ impl File {
 
     fn try_open(config: &StoreConfig, steps: &[&str]) -> Result<(Self, Contents), Trouble> {
         let path = &config.path;
+        let files = |source| {
+            Trouble::Other(StoreError::Files {
+                path: path.clone(),
+                source,
+            })
+        };
+        let told = Told::read(path).map_err(files)?;
+        match &told {
+            Told::Nothing | Told::Tally(_) => {}
+            Told::Nonsense(found) => {
+                tracing::warn!(store = %path.display(), found, "the store's tally cannot be understood; the store is believed without it");
+            }
+            Told::Foreign(found) => {
+                return Err(Trouble::Damaged(format!("the tally beside it: {found}")));
+            }
+        }
         if !path.exists() {
             if any_file(path) {
                 return Err(Trouble::Damaged(
-                    "its log is there, the file itself is not".into(),
+                    "its companions are there, the file itself is not".into(),
                 ));
             }
             create(path, steps).map_err(Trouble::Other)?;
         }
-        check_header(path, newest(steps))?;
+        let newest = newest(steps);
+        header::check(path, newest, &told)?;
         let mut connection = connect(config)?;
-        check_version(&connection, path, newest(steps))?;
+        let found = version(&connection).map_err(|e| judge("opening", path, e))?;
+        // Again, with what the log holds: the header is older after a cut between a migration and its checkpoint.
+        refuse_newer(path, found, newest, &told)?;
         check_pages(&connection, path)?;
+        let come = how_far(&connection, found).map_err(|e| judge("reading", path, e))?;
+        if let Some(missing) = told.known().and_then(|noted| noted.missing(&come)) {
+            return Err(Trouble::Damaged(missing));
+        }
+        // What is damaged is found before anything is written: it is kept as it was found.
+        let read_first = read(&connection, path)?;
+        if found < newest {
+            tally::announce(path, &told, newest).map_err(files)?;
+        }
         let migrated = migrate(&mut connection, steps).map_err(|e| judge("migrating", path, e))?;
         configure(&connection, config, migrated)?;
-        let contents = read(&connection, path)?;
-        let journal_bytes = connection
-            .query_row("SELECT coalesce(sum(bytes), 0) FROM journal", [], |row| {
-                row.get(0)
-            })
-            .map_err(|e| judge("reading", path, e))?;
+        let contents = if migrated {
+            read(&connection, path)?
+        } else {
+            read_first
+        };
+        // The log's name is durable before anything in it is promised: the database does not say when it cannot sync its folder.
+        sync_folder(path).map_err(files)?;
+        let tally = how_far(&connection, newest).map_err(|e| judge("reading", path, e))?;
+        let journal_bytes = journal_bytes(&connection).map_err(|e| judge("reading", path, e))?;
         let file = Self {
             connection,
             path: path.clone(),
             journal_limit: config.journal_bytes,
             journal_bytes,
+            log_pages: config.log_pages,
+            noted: TallyFile::open(path, &told, &tally).map_err(files)?,
+            tally,
         };
         Ok((file, contents))
     }
@@ -123,24 +169,67 @@ impl File {
     /// Commits a batch: durable when this returns. After an error the file must be dropped and opened anew.
     pub(super) fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
         let rows = self.rows(batch)?;
-        let result = write(
+        if batch.journal.is_empty() {
+            self.changes_without_an_entry()?;
+        }
+        let mut come = Come {
+            journal_bytes: self.journal_bytes,
+            entry: self.tally.entry,
+            // Known since it was opened.
+            total: self.tally.total.unwrap_or_default(),
+        };
+        let written = write(
             &mut self.connection,
             &rows,
             &batch.journal,
             self.journal_limit,
-            self.journal_bytes,
+            &mut come,
         );
-        match result {
-            Ok(journal_bytes) => {
-                self.journal_bytes = journal_bytes;
-                Ok(())
-            }
-            Err(source) => Err(StoreError::Database {
-                doing: "committing to",
-                path: self.path.clone(),
-                source,
-            }),
+        written.map_err(|source| StoreError::Database {
+            doing: "committing to",
+            path: self.path.clone(),
+            source,
+        })?;
+        self.journal_bytes = come.journal_bytes;
+        self.tally.entry = come.entry;
+        self.tally.total = Some(come.total);
+        self.noted.note(&self.tally);
+        self.move_log().map_err(|source| StoreError::Database {
+            doing: "moving the log of",
+            path: self.path.clone(),
+            source,
+        })
+    }
+
+    /// Moves the log into the file when it is long. What was committed is durable where this fails; the file is not used again.
+    fn move_log(&self) -> rusqlite::Result<()> {
+        let length = "PRAGMA wal_checkpoint(NOOP)";
+        let mut length = self.connection.prepare_cached(length)?;
+        let pages: u32 = length.query_row([], |row| row.get(1))?;
+        if pages < self.log_pages {
+            return Ok(());
         }
+        self.connection
+            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_row| Ok(()))
+    }
+
+    /// Between such a commit and its note, records are others than the tally would say.
+    fn changes_without_an_entry(&mut self) -> Result<(), StoreError> {
+        let changing = Tally {
+            total: None,
+            ..self.tally
+        };
+        let written = self.noted.write(&changing);
+        written.map_err(|source| StoreError::Files {
+            path: self.path.clone(),
+            source,
+        })
+    }
+
+    /// From now on the file grows as little as it can: its journal no more, its log not beyond some pages.
+    pub(super) fn save_room(&mut self) {
+        self.journal_limit = self.journal_limit.min(self.journal_bytes);
+        self.log_pages = self.log_pages.min(SCARCE_LOG_PAGES);
     }
 
     /// Closes the file after a failed commit, without the sync that closing would do.
@@ -177,7 +266,8 @@ fn create(path: &Path, steps: &[&str]) -> Result<(), StoreError> {
         path: new.clone(),
         source,
     };
-    for leftover in [new.clone(), with_suffix(&new, "-journal")] {
+    for suffix in ["", "-journal", "-wal", "-shm"] {
+        let leftover = with_suffix(&new, suffix);
         match std::fs::remove_file(&leftover) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -193,69 +283,41 @@ fn create(path: &Path, steps: &[&str]) -> Result<(), StoreError> {
         path: new.clone(),
         source,
     })?;
+    // Closing does not tell when it could not move the log into the file.
+    if with_suffix(&new, "-wal").exists() {
+        return Err(files(io::Error::other(
+            "its log could not be moved into it",
+        )));
+    }
     std::fs::rename(&new, path).map_err(files)?;
     sync_folder(path).map_err(files)
 }
 
+/// Written by a log from the start, so that no rollback journal is ever beside a store.
 fn fill(path: &Path, steps: &[&str]) -> rusqlite::Result<()> {
     let mut connection = Connection::open(path)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
+    write_by_log(&connection)?;
     migrate(&mut connection, steps)?;
     let incarnation = Uuid::now_v7().to_string();
     connection.execute(
         "INSERT INTO meta (name, value) VALUES ('incarnation', ?1)",
         [incarnation],
     )?;
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_row| Ok(()))?;
     connection.close().map_err(|(_connection, error)| error)
 }
 
-/// Reads version and mark from the file's first 100 bytes, before anything opens it that could write.
-fn check_header(path: &Path, known: u32) -> Result<(), Trouble> {
-    let mut header = [0; 100];
-    let read = PlainFile::open(path).and_then(|mut file| file.read_exact(&mut header));
-    match read {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            return Err(Trouble::Damaged("it is shorter than a header".into()));
-        }
-        Err(source) => {
-            return Err(Trouble::Other(StoreError::Files {
-                path: path.into(),
-                source,
-            }));
-        }
+/// Has the file written by a log. What keeps the database from it is not said, and the answer can be the wish; so it is asked.
+fn write_by_log(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    let way: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+    if way == "wal" {
+        return Ok(());
     }
-    if !header.starts_with(b"SQLite format 3\0") {
-        return Err(Trouble::Damaged(
-            "its first bytes are not those of a database".into(),
-        ));
-    }
-    if field(&header, 68) != APPLICATION {
-        return Err(Trouble::Damaged(
-            "its header does not name it a store of this daemon".into(),
-        ));
-    }
-    refuse_newer(path, field(&header, 60), known)
-}
-
-/// A big-endian number of the header.
-fn field(header: &[u8; 100], at: usize) -> u32 {
-    let bytes = header.iter().skip(at).take(4);
-    bytes.fold(0, |number, byte| number << 8 | u32::from(*byte))
-}
-
-fn refuse_newer(path: &Path, found: u32, known: u32) -> Result<(), Trouble> {
-    if found > known {
-        return Err(Trouble::Other(StoreError::Newer {
-            path: path.into(),
-            found,
-            known,
-        }));
-    }
-    if found == 0 {
-        return Err(Trouble::Damaged("it has no schema version".into()));
-    }
-    Ok(())
+    let refused = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR);
+    let words = format!("it is written by {way}, and not by a log");
+    Err(rusqlite::Error::SqliteFailure(refused, Some(words)))
 }
 
 fn connect(config: &StoreConfig) -> Result<Connection, Trouble> {
@@ -271,16 +333,10 @@ fn connect(config: &StoreConfig) -> Result<Connection, Trouble> {
     Ok(connection)
 }
 
-/// The version again, with what the log holds: the header is older after a cut between a migration and its checkpoint.
-fn check_version(connection: &Connection, path: &Path, known: u32) -> Result<(), Trouble> {
-    let found = version(connection).map_err(|e| judge("opening", path, e))?;
-    refuse_newer(path, found, known)
-}
-
 fn check_pages(connection: &Connection, path: &Path) -> Result<(), Trouble> {
     let mut found = Vec::new();
     connection
-        .pragma_query(None, "quick_check", |row| {
+        .pragma_query(None, "integrity_check", |row| {
             found.push(row.get::<_, String>(0)?);
             Ok(())
         })
@@ -294,10 +350,14 @@ fn check_pages(connection: &Connection, path: &Path) -> Result<(), Trouble> {
 fn configure(connection: &Connection, config: &StoreConfig, migrated: bool) -> Result<(), Trouble> {
     let path = &config.path;
     let configuring = |e| judge("configuring", path, e);
+    write_by_log(connection).map_err(configuring)?;
     connection
-        .pragma_update(None, "journal_mode", "WAL")
-        .and_then(|()| connection.pragma_update(None, "synchronous", "FULL"))
+        .pragma_update(None, "synchronous", "FULL")
         .and_then(|()| connection.pragma_update(None, "trusted_schema", false))
+        .map_err(configuring)?;
+    // It would not say when it fails, and go on with a file whose sync has failed.
+    connection
+        .pragma_update_and_check(None, "wal_autocheckpoint", 0, |_row| Ok(()))
         .map_err(configuring)?;
     connection
         .pragma_update_and_check(None, "max_page_count", config.max_pages, |_row| Ok(()))
@@ -306,116 +366,24 @@ fn configure(connection: &Connection, config: &StoreConfig, migrated: bool) -> R
     connection
         .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
         .map_err(configuring)?;
-    connection
-        .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)
-        .map_err(configuring)?;
     // What an earlier process, or an fsync that failed, left in the log may be in memory only. Moved into the file and synced
     // there, it is durable; the log starts anew. The header's version is then the true one, too.
     let log_is_empty =
         !migrated && std::fs::metadata(with_suffix(path, "-wal")).map_or(true, |m| m.len() == 0);
-    if log_is_empty {
-        return Ok(());
+    if !log_is_empty {
+        connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_row| Ok(()))
+            .map_err(configuring)?;
     }
+    // Not before: closing would sync a file again whose sync has just failed.
     connection
-        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_row| Ok(()))
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)
+        .map(drop)
         .map_err(configuring)
 }
 
-fn read(connection: &Connection, path: &Path) -> Result<Contents, Trouble> {
-    let reading = |e| judge("reading", path, e);
-    let incarnation: String = connection
-        .query_row(
-            "SELECT value FROM meta WHERE name = 'incarnation'",
-            [],
-            |row| row.get(0),
-        )
-        .map_err(reading)?;
-    let incarnation = Uuid::parse_str(&incarnation)
-        .map_err(|error| Trouble::Damaged(format!("its incarnation {incarnation:?}: {error}")))?;
-    let mut statement = connection
-        .prepare("SELECT key, value, sum FROM records ORDER BY key")
-        .map_err(reading)?;
-    let mut rows = statement.query([]).map_err(reading)?;
-    let mut records = Vec::new();
-    while let Some(row) = rows.next().map_err(reading)? {
-        let key: String = row.get(0).map_err(reading)?;
-        let value: String = row.get(1).map_err(reading)?;
-        records.push(record(&key, &value, row.get(2).map_err(reading)?).map_err(Trouble::Damaged)?);
-    }
-    Ok(Contents {
-        records,
-        incarnation,
-        set_aside: None,
-    })
-}
-
-fn record(key: &str, value: &str, kept: i64) -> Result<Record, String> {
-    if sum(key, value) != kept {
-        return Err(format!("the record {key} is not what was written"));
-    }
-    let named: Key =
-        serde_json::from_str(key).map_err(|error| format!("the key {key}: {error}"))?;
-    let record: Record =
-        serde_json::from_str(value).map_err(|error| format!("the record {key}: {error}"))?;
-    if record.key() != named {
-        return Err(format!("the record {key} belongs under another key"));
-    }
-    Ok(record)
-}
-
-fn write(
-    connection: &mut Connection,
-    rows: &[(String, Option<String>)],
-    journal: &[String],
-    limit: i64,
-    mut kept: i64,
-) -> rusqlite::Result<i64> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    {
-        let mut put = transaction.prepare_cached(
-            "INSERT INTO records (key, value, sum) VALUES (?1, ?2, ?3)
-             ON CONFLICT (key) DO UPDATE SET value = excluded.value, sum = excluded.sum",
-        )?;
-        let mut remove = transaction.prepare_cached("DELETE FROM records WHERE key = ?1")?;
-        for (key, value) in rows {
-            match value {
-                Some(value) => put.execute(params![key, value, sum(key, value)])?,
-                None => remove.execute(params![key])?,
-            };
-        }
-        let mut append =
-            transaction.prepare_cached("INSERT INTO journal (bytes, entry) VALUES (?1, ?2)")?;
-        for entry in journal {
-            let bytes = i64::try_from(entry.len()).unwrap_or(i64::MAX);
-            append.execute(params![bytes, entry])?;
-            kept = kept.saturating_add(bytes);
-        }
-        let mut oldest = transaction.prepare_cached(
-            "DELETE FROM journal WHERE seq = (SELECT min(seq) FROM journal) RETURNING bytes",
-        )?;
-        while kept > limit {
-            let mut gone = oldest.query([])?;
-            let Some(row) = gone.next()? else { break };
-            kept = kept.saturating_sub(row.get(0)?);
-            // The deletion is carried out when the statement has been stepped to its end.
-            while gone.next()?.is_some() {}
-        }
-    }
-    transaction.commit()?;
-    Ok(kept)
-}
-
-/// FNV-1a over a row's texts: every step is a bijection, so that one changed byte always shows. Against decay, not against people.
-pub(super) fn sum(key: &str, value: &str) -> i64 {
-    let bytes = key.bytes().chain([0]).chain(value.bytes());
-    let sum = bytes.fold(0xcbf2_9ce4_8422_2325, |sum: u64, byte| {
-        (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    sum.cast_signed()
-}
-
 /// Whether an error says that the file itself is wrong.
-fn judge(doing: &'static str, path: &Path, error: rusqlite::Error) -> Trouble {
+pub(super) fn judge(doing: &'static str, path: &Path, error: rusqlite::Error) -> Trouble {
     let code = error.sqlite_error_code();
     let damaged = matches!(
         code,

@@ -5,9 +5,13 @@
 //! Deliberately absent: what a record means, and what to do when a commit fails; the engine rebuilds the machine.
 
 mod file;
+mod header;
 mod journal;
+mod reserve;
+mod rows;
 mod schema;
 mod set_aside;
+mod tally;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -29,6 +33,9 @@ pub const MAX_PAGES: u32 = 131_072;
 /// How long a commit waits for another process that holds the file (a backup, an operator's shell).
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Pages of 4 KiB in the log after which it is moved into the file.
+pub const LOG_PAGES: u32 = 1_000;
+
 /// Bytes of journal kept in the file.
 pub const JOURNAL_BYTES: i64 = 8 << 20;
 
@@ -43,6 +50,8 @@ pub struct StoreConfig {
     pub patience: Duration,
     /// See [`JOURNAL_BYTES`].
     pub journal_bytes: i64,
+    /// See [`LOG_PAGES`].
+    pub log_pages: u32,
 }
 
 impl StoreConfig {
@@ -53,6 +62,7 @@ impl StoreConfig {
             max_pages: MAX_PAGES,
             patience: PATIENCE,
             journal_bytes: JOURNAL_BYTES,
+            log_pages: LOG_PAGES,
         }
     }
 }
@@ -134,8 +144,15 @@ pub enum StoreError {
     Gone,
 }
 
+impl StoreError {
+    /// Whether it says that there is no room.
+    fn is_full(&self) -> bool {
+        matches!(self, Self::Database { source, .. } if source.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull))
+    }
+}
+
 /// A store of its own: a new one for each file that was ever created.
 pub type Incarnation = Uuid;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 
 use lull_policy::Wall;
 
-/// The database's companions of a file, and the file itself, in the order in which they are moved: a log without its file can
+use super::tally::SUFFIX;
+
+/// The file itself, and its companions, in the order in which they are moved: a log without its file can
 /// do no harm, a file whose log is gone would read as an older, sound one.
-const SUFFIXES: [&str; 3] = ["", "-wal", "-shm"];
+const SUFFIXES: [&str; 5] = ["", "-wal", "-shm", "-journal", SUFFIX];
 
 /// Sets aside of one second that are told apart by a number; more would be a loop.
 const SAME_SECOND: u32 = 100;

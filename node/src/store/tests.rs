@@ -18,6 +18,9 @@ use super::schema::{STEPS, newest};
 use super::*;
 use crate::clock::{ClockRef, Manual};
 
+mod damage;
+pub(crate) mod upgrade;
+
 const WALL: Wall = Wall::from_millis(1_763_700_000_000);
 
 fn clock() -> ClockRef {
@@ -101,11 +104,10 @@ fn a_store_of_a_newer_release_is_refused_and_not_one_byte_of_it_changes() {
     let opened = open(&config);
     commit(&opened.store, put([seen(1)])).unwrap();
     drop(opened);
-    let newer = newest(STEPS) + 1;
     wait_until_closed(&config);
-    let db = Connection::open(&config.path).unwrap();
-    db.pragma_update(None, "user_version", newer).unwrap();
-    db.close().unwrap();
+    let newer = newest(STEPS) + 1;
+    let steps = [STEPS[0], "CREATE TABLE later (n INTEGER) STRICT;"];
+    drop(File::open_with(&config, WALL, &steps).unwrap());
     let before = snapshot(folder.path());
     let error = File::open(&config, WALL).unwrap_err();
     assert!(
@@ -184,11 +186,13 @@ fn the_records_of_release_0_1_are_read_and_written_anew() {
         let (key, value) = line.split_once('\t').unwrap();
         db.execute(
             "INSERT INTO records (key, value, sum) VALUES (?1, ?2, ?3)",
-            rusqlite::params![key, value, file::sum(key, value)],
+            rusqlite::params![key, value, rows::sum(key, value)],
         )
         .unwrap();
     }
     db.close().unwrap();
+    // Which kept no tally.
+    std::fs::remove_file(set_aside::with_suffix(&config.path, tally::SUFFIX)).unwrap();
     let (mut file, found) = File::open(&config, WALL).unwrap();
     assert_eq!(found.set_aside, None);
     assert_eq!(found.records.len(), VERSION_0_1.lines().count());

@@ -6,7 +6,7 @@ use std::thread;
 use tokio::sync::oneshot;
 
 use super::file::{Contents, File};
-use super::{Batch, Opened, StoreConfig, StoreError};
+use super::{Batch, Opened, StoreConfig, StoreError, reserve};
 use crate::clock::ClockRef;
 
 /// Orders that wait for the writer. The engine has one in flight and gathers the rest itself; the others are a reopening and
@@ -17,6 +17,7 @@ const QUEUE: usize = 4;
 enum Order {
     Commit(Batch, oneshot::Sender<Result<(), StoreError>>),
     Reopen(oneshot::Sender<Result<Contents, StoreError>>),
+    Room(oneshot::Sender<bool>),
 }
 
 /// The store as its one user sees it. Dropping it ends the writer, after what it was given.
@@ -29,7 +30,7 @@ pub struct Store {
 impl Store {
     /// Opens the file and starts the writer. Blocks.
     pub fn open(config: StoreConfig, clock: ClockRef) -> Result<Opened, StoreError> {
-        let (file, contents) = File::open(&config, clock.now().wall)?;
+        let (file, contents) = open_file(&config, &clock, false)?;
         let (orders, queue) = sync_channel(QUEUE);
         let path = config.path.clone();
         let journal_bytes = usize::try_from(config.journal_bytes).unwrap_or(0);
@@ -37,6 +38,7 @@ impl Store {
             file: Some(file),
             config,
             clock,
+            full: false,
         };
         thread::Builder::new()
             .name("store".into())
@@ -70,6 +72,13 @@ impl Store {
         rx
     }
 
+    /// Whether there is room again after the disk was full; if so, the reserve is there again.
+    pub fn room(&self) -> oneshot::Receiver<bool> {
+        let (tx, rx) = oneshot::channel();
+        self.order(Order::Room(tx));
+        rx
+    }
+
     /// An order that finds the queue full (a defect of the caller) or the writer gone is dropped with its answer's sender, which
     /// the caller sees.
     fn order(&self, order: Order) {
@@ -93,6 +102,8 @@ struct Writer {
     file: Option<File>,
     config: StoreConfig,
     clock: ClockRef,
+    /// The last commit found the disk full.
+    full: bool,
 }
 
 impl Writer {
@@ -101,6 +112,7 @@ impl Writer {
             match order {
                 Order::Commit(batch, answer) => drop(answer.send(self.commit(&batch))),
                 Order::Reopen(answer) => drop(answer.send(self.reopen())),
+                Order::Room(answer) => drop(answer.send(reserve::keep(&self.config.path))),
             }
         }
     }
@@ -108,9 +120,12 @@ impl Writer {
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
         let mut file = self.file.take().ok_or(StoreError::Closed)?;
         let result = file.commit(batch);
-        match result {
+        match &result {
             Ok(()) => self.file = Some(file),
-            Err(_) => file.abandon(),
+            Err(error) => {
+                self.full = error.is_full() && reserve::is_scarce(&self.config.path);
+                file.abandon();
+            }
         }
         result
     }
@@ -119,8 +134,33 @@ impl Writer {
         if let Some(file) = self.file.take() {
             file.abandon();
         }
-        let (file, contents) = File::open(&self.config, self.clock.now().wall)?;
+        let (file, contents) = open_file(&self.config, &self.clock, self.full)?;
         self.file = Some(file);
+        self.full = false;
         Ok(contents)
     }
+}
+
+/// Opens the file, on a full disk from the reserve, and says whether there is room for what begins.
+fn open_file(
+    config: &StoreConfig,
+    clock: &ClockRef,
+    full: bool,
+) -> Result<(File, Contents), StoreError> {
+    let path = &config.path;
+    if full {
+        reserve::spend(path);
+    }
+    let opened = File::open(config, clock.now().wall);
+    let (mut file, mut contents) = match opened {
+        Err(_) if reserve::is_scarce(path) && reserve::spend(path) => {
+            File::open(config, clock.now().wall)?
+        }
+        opened => opened?,
+    };
+    contents.scarce = !reserve::keep(path);
+    if contents.scarce {
+        file.save_room();
+    }
+    Ok((file, contents))
 }
