@@ -91,7 +91,11 @@ fn launch(client: &Client, run: u64) -> Result<f64> {
             Event::Started { .. } => took = Some(watch.elapsed().as_secs_f64() * 1e6),
             Event::Ended { .. } => break,
             Event::Refused { message } => bail!("refused: {message}"),
-            Event::Welcome { .. } | Event::Held { .. } | Event::Usage { .. } | Event::Unknown => {}
+            Event::Welcome { .. }
+            | Event::Held { .. }
+            | Event::Usage { .. }
+            | Event::Sampled { .. }
+            | Event::Unknown => {}
         }
     }
     client.send(&Request::Forget { run }, None)?;
