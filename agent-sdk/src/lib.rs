@@ -12,10 +12,15 @@ mod cancel_reason;
 pub mod front;
 mod id;
 mod inherited;
+mod socket;
 mod trigger;
 
 pub use cancel_reason::CancelReason;
 pub use id::{RegistrationId, RunId};
+pub use socket::{
+    ChannelActivity, HandOver, HandedSocket, NotHandedOver, NotTaken, ReadAhead, Socket,
+    SocketActivity, SocketKind,
+};
 pub use trigger::{FiredBy, SystemEvent, Trigger};
 
 /// Compiles the programs of the README with the tests.

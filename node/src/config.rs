@@ -161,6 +161,11 @@ impl NodeConfig {
         self.run_dir.join("local.sock")
     }
 
+    /// Where apps hand sockets over.
+    pub fn handover_socket(&self) -> PathBuf {
+        self.run_dir.join(lull_proto::handover::SOCKET)
+    }
+
     /// Where the daemon finds its launcher.
     pub fn launcher_socket(&self) -> PathBuf {
         self.run_dir.join("launcher.sock")

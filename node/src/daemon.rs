@@ -5,7 +5,7 @@
 //! Deliberately absent: what the parts do.
 
 use std::future::Future;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
+use crate::broker::Broker;
 use crate::clock::{self, ClockRef};
 use crate::config::NodeConfig;
 use crate::engine::{self, EngineHandle, OrderQueues, Setting};
@@ -27,7 +28,7 @@ use crate::error_chain::chain;
 use crate::folders::Folders;
 use crate::keeper::{self, Keeper};
 use crate::link::{self, Link};
-use crate::local::{Authority, Leases, Local, LocalSocket, Recordings};
+use crate::local::{Authority, HandoverDoor, Leases, Local, LocalSocket, Recordings};
 use crate::manifest::{self, Catalog};
 use crate::ports::{AppSource as _, EngineRef, LinkOrder, RunOrder, look};
 use crate::status::StatusBoard;
@@ -202,7 +203,9 @@ impl Daemon {
             tracing::error!(manifest = %refused.path.display(), error = refused.error, "this manifest is refused");
         }
         self.say_what_the_device_is(engine).await?;
-        self.start_supervisor(engine, queues.launches, queues.stops, parts)
+        let (clock, board) = (Arc::clone(&self.clock), Arc::clone(&self.board));
+        let broker = Broker::new(Arc::clone(engine), clock, board);
+        self.start_supervisor(engine, &broker, queues.launches, queues.stops, parts)
             .await?;
         self.adopt_policy(engine).await?;
         declared::install(engine, &report)
@@ -221,10 +224,13 @@ impl Daemon {
             Arc::<Catalog>::clone(&self.catalog),
             Arc::clone(engine),
             Arc::clone(&self.board),
-            queues.registrations,
+            queues.registrations.clone(),
         );
         spawn(&mut parts.waiting, "trigger sources", forever(sources));
+        let brokering = broker.clone().watch(queues.registrations);
+        spawn(&mut parts.waiting, "socket broker", forever(brokering));
         self.start_local(engine, &orders, parts)?;
+        self.start_handover(broker, parts)?;
         let following = manifest::follow(Arc::clone(&self.catalog), Arc::clone(engine));
         spawn(&mut parts.waiting, "manifests", forever(following));
         let linking = link::run(self.link(engine, queues.link, incarnation));
@@ -243,6 +249,7 @@ impl Daemon {
     async fn start_supervisor(
         &self,
         engine: &EngineRef,
+        broker: &Broker,
         launches: mpsc::Receiver<RunOrder>,
         stops: mpsc::Receiver<RunOrder>,
         parts: &mut Parts,
@@ -252,6 +259,7 @@ impl Daemon {
             catalog: Arc::<Catalog>::clone(&self.catalog),
             clock: Arc::clone(&self.clock),
             board: Arc::clone(&self.board),
+            broker: broker.clone(),
             launcher_command: self.config.launcher_command.clone(),
             launcher_socket: self.config.launcher_socket(),
             cages: self.config.cgroup.name.clone(),
@@ -306,11 +314,7 @@ impl Daemon {
         spawn(&mut parts.obliging, "fronts", forever(fronts));
         let local = Local {
             engine: Arc::clone(engine),
-            authority: Authority {
-                daemon_uid: rustix::process::geteuid().as_raw(),
-                cage: self.config.cgroup.name.clone(),
-                owners: Arc::<Catalog>::clone(&owners),
-            },
+            authority: self.authority(),
             owners: Arc::<Catalog>::clone(&owners),
             source: owners,
             notices: orders.notices.clone(),
@@ -331,6 +335,35 @@ impl Daemon {
             Ok(kept.await?)
         });
         Ok(())
+    }
+
+    /// The second socket, on which apps hand sockets over.
+    fn start_handover(&self, broker: Broker, parts: &mut Parts) -> anyhow::Result<()> {
+        let door = HandoverDoor {
+            authority: self.authority(),
+            broker,
+            board: Arc::clone(&self.board),
+            clock: Arc::clone(&self.clock),
+            ending: self.ending.clone(),
+        };
+        let path = self.config.handover_socket();
+        let mut first = Some(LocalSocket::bind(&path)?);
+        let keeper = self.keeper();
+        spawn(&mut parts.obliging, "hand-over", async move {
+            let kept = keeper.keep("hand-over", || {
+                receive(door.clone(), first.take(), path.clone())
+            });
+            Ok(kept.await?)
+        });
+        Ok(())
+    }
+
+    fn authority(&self) -> Authority {
+        Authority {
+            daemon_uid: rustix::process::geteuid().as_raw(),
+            cage: self.config.cgroup.name.clone(),
+            owners: Arc::<Catalog>::clone(&self.catalog),
+        }
     }
 
     fn link(
@@ -379,7 +412,8 @@ impl Daemon {
             tracing::warn!("a part did not end in time and is cut off");
         }
         parts.obliging.shutdown().await;
-        remove_socket(&self.config.local_socket());
+        LocalSocket::remove(&self.config.local_socket());
+        LocalSocket::remove(&self.config.handover_socket());
     }
 }
 
@@ -419,6 +453,16 @@ async fn serve(local: Local, bound: Option<LocalSocket>, path: PathBuf) {
     }
 }
 
+/// As [`serve`], for the sockets that apps hand over.
+async fn receive(door: HandoverDoor, bound: Option<LocalSocket>, path: PathBuf) {
+    match bound.map_or_else(|| LocalSocket::bind(&path), Ok) {
+        Ok(socket) => door.serve(socket).await,
+        Err(error) => {
+            tracing::error!(error = chain(&error), "apps have no socket to hand over on");
+        }
+    }
+}
+
 /// Tells the service manager that the engine decides, as long as it does.
 async fn watchdog(
     engine: EngineRef,
@@ -443,15 +487,5 @@ async fn watchdog(
 fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::warn!(%error, "the service manager could not be told");
-    }
-}
-
-/// A socket that nobody listens on would only puzzle.
-fn remove_socket(path: &Path) {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            tracing::warn!(%error, socket = %path.display(), "the socket could not be removed");
-        }
-        Ok(()) | Err(_) => {}
     }
 }

@@ -3,6 +3,7 @@
 //! Every decision is in `lull-policy`; an actor or service here that compares times, budgets or states is in
 //! the wrong crate. See ARCHITECTURE.md for the flow of an event through these modules.
 
+pub mod broker;
 pub mod clock;
 pub mod config;
 pub mod daemon;

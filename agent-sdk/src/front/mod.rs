@@ -46,8 +46,10 @@
 //!
 //! Deliberately absent: the agent's side, see [`agent`](crate::agent), and what is the operator's.
 
+mod channel;
 mod error;
 mod events;
+mod hand_over;
 mod registration;
 mod run;
 mod task;
@@ -69,6 +71,10 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Response, Status};
 
 use crate::RegistrationId;
+pub use channel::{
+    ChannelNotEnabled, ChannelStatus, ConnectedChannel, ControlChannel, PreparedChannel,
+    RegisteredChannel,
+};
 pub use error::FrontError;
 pub use events::{Event, Events};
 pub use registration::{Condition, Named, Registration, WithEntryPoint};

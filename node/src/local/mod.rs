@@ -7,6 +7,7 @@ mod app;
 mod attach;
 mod authority;
 mod convert;
+mod handover;
 mod operator;
 mod peer;
 mod rate;
@@ -32,6 +33,7 @@ use crate::status::StatusBoard;
 
 pub use attach::Leases;
 pub use authority::Authority;
+pub use handover::HandoverDoor;
 pub use recording::Recordings;
 pub use socket::{LocalSocket, SocketError};
 

@@ -4,5 +4,5 @@
 mod adoption;
 mod holding;
 mod orders;
-mod stage;
+pub(crate) mod stage;
 mod talk;
