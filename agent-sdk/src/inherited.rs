@@ -71,7 +71,7 @@ pub(crate) fn file(variable: &'static str, value: &str) -> Result<File, InheritE
     take(variable, value, FileType::RegularFile, "regular file").map(File::from)
 }
 
-/// Where sd_listen_fds(3) has the first socket that is handed to a program.
+/// Where `sd_listen_fds(3)` has the first socket that is handed to a program.
 const LISTENING: &str = "3";
 
 /// Takes over the socket that the run was started for.

@@ -51,7 +51,7 @@ pub mod environment {
     pub const SOCKET_KIND: &str = "LULL_SOCKET_KIND";
     /// The bytes that were left with it, two hexadecimal digits each.
     pub const SOCKET_CONTEXT: &str = "LULL_SOCKET_CONTEXT";
-    /// 1 where a socket is handed to the agent, as descriptor 3 (sd_listen_fds(3); `LISTEN_PID` stands beside it). The socket
+    /// 1 where a socket is handed to the agent, as descriptor 3 (`sd_listen_fds(3)`; `LISTEN_PID` stands beside it). The socket
     /// to the node is another descriptor then: always ask [`SOCKET_FD`].
     pub const LISTEN_FDS: &str = "LISTEN_FDS";
     /// The id of that socket, or `unknown` where it cannot be written there.
@@ -108,6 +108,10 @@ pub enum FromAgent {
 /// What the node says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time, on its way to a line or from one"
+)]
 pub enum ToAgent {
     /// Answers `hello`.
     Invoke(Invocation),

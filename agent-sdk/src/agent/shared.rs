@@ -58,7 +58,7 @@ struct Handing {
     /// Of the line that is being written.
     descriptor: Option<OwnedFd>,
     /// The node's answer: why not, if so.
-    answer: Option<Option<String>>,
+    answer: Option<Result<(), String>>,
 }
 
 /// What the node has not been told yet.
@@ -214,7 +214,7 @@ impl Shared {
         asked: HandOver,
         socket: OwnedFd,
         patience: Duration,
-    ) -> Option<Option<String>> {
+    ) -> Option<Result<(), String>> {
         let turn = self.handing_over.lock();
         let _turn = turn.unwrap_or_else(PoisonError::into_inner);
         self.say(|state| {
@@ -296,7 +296,8 @@ impl Shared {
     }
 
     pub(super) fn handed_over(&self, refused: Option<String>) {
-        self.change(|state| state.handing.answer = Some(refused));
+        let answer = refused.map_or(Ok(()), Err);
+        self.change(|state| state.handing.answer = Some(answer));
     }
 
     pub(super) fn node_is_away(&self) {

@@ -41,8 +41,8 @@ impl Agent {
             Err(error) => return Err(hand_over.refused(NotTaken::Away(error))),
         };
         match answer {
-            Some(None) => Ok(()),
-            Some(Some(message)) => {
+            Some(Ok(())) => Ok(()),
+            Some(Err(message)) => {
                 let code = String::new();
                 Err(hand_over.refused(NotTaken::Refused { code, message }))
             }

@@ -25,7 +25,7 @@ pub(crate) const SECOND: RawFd = 4;
 /// Where the child reports a failure until `execve` closes it.
 const REPORT: RawFd = 5;
 
-/// What a handed socket is announced with, beside the daemon's own variables: sd_listen_fds(3) asks for the process's own id.
+/// What a handed socket is announced with, beside the daemon's own variables: `sd_listen_fds(3)` asks for the process's own id.
 const LISTEN_PID: &str = "LISTEN_PID";
 
 /// Descriptors 3, 4 and 5 of this process, held so that nothing else is ever opened there, and the child can put its own
@@ -87,7 +87,7 @@ pub(crate) struct Plan<'a> {
 pub(crate) enum Handed<'a> {
     /// A payload, read as descriptor 4.
     Payload(BorrowedFd<'a>),
-    /// An app's socket, found as descriptor 3 as sd_listen_fds(3) has it; the socket to the daemon moves to 4.
+    /// An app's socket, found as descriptor 3 as `sd_listen_fds(3)` has it; the socket to the daemon moves to 4.
     Socket(BorrowedFd<'a>),
 }
 

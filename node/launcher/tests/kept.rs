@@ -28,7 +28,7 @@ fn names(kept: &[KeptSocket]) -> Vec<(u64, &str)> {
     kept.iter().map(|k| (k.socket, k.note.as_str())).collect()
 }
 
-/// Says what a program finds that knows nothing of Lull but sd_listen_fds(3).
+/// Says what a program finds that knows nothing of Lull but `sd_listen_fds(3)`.
 fn told(run: u64, socket: u64) -> Launch {
     let script = "[ \"$LISTEN_PID\" = $$ ] && [ -S /proc/self/fd/3 ] && [ -S /proc/self/fd/4 ] && readlink /proc/self/fd/3";
     let mut launch = shell(run, script);

@@ -94,7 +94,7 @@ struct Waits {
 /// What happened.
 enum Happened {
     Delivered(Result<(), EngineError>),
-    Handed(ToAgent),
+    Handed(Box<ToAgent>),
     Desk(Option<ToRun>),
     Cancel,
     Heard(io::Result<Heard>),
@@ -229,7 +229,7 @@ impl Conversation {
         tokio::select! {
             biased;
             result = delivered(&mut waits.delivery) => Happened::Delivered(result),
-            answer = handed(&mut waits.handing) => Happened::Handed(answer),
+            answer = handed(&mut waits.handing) => Happened::Handed(Box::new(answer)),
             word = self.from_desk.recv() => Happened::Desk(word),
             Ok(()) = self.cancel.changed() => Happened::Cancel,
             heard = heard(socket, listening) => Happened::Heard(heard),

@@ -251,7 +251,7 @@ fn channel_word(activity: ChannelActivity) -> &'static str {
     }
 }
 
-/// An id as sd_listen_fds_with_names(3) knows names.
+/// An id as `sd_listen_fds_with_names(3)` knows names.
 fn fd_name(id: &str) -> String {
     let fits = id.len() <= FD_NAME && id.bytes().all(|b| (b' '..0x7f).contains(&b) && b != b':');
     if fits { id } else { "unknown" }.to_owned()
