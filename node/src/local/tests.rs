@@ -1,5 +1,6 @@
 //! The local API over a real socket, with callers of real users and from real cages.
 
+mod handover;
 mod scheduled;
 
 use std::collections::BTreeMap;
