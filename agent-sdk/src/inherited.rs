@@ -71,6 +71,14 @@ pub(crate) fn file(variable: &'static str, value: &str) -> Result<File, InheritE
     take(variable, value, FileType::RegularFile, "regular file").map(File::from)
 }
 
+/// Where `sd_listen_fds(3)` has the first socket that is handed to a program.
+const LISTENING: &str = "3";
+
+/// Takes over the socket that the run was started for.
+pub(crate) fn listening(variable: &'static str) -> Result<OwnedFd, InheritError> {
+    take(variable, LISTENING, FileType::Socket, "socket")
+}
+
 /// One at a time, so that two threads cannot both find a descriptor free to take.
 static TAKING: Mutex<()> = Mutex::new(());
 

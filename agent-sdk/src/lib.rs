@@ -16,12 +16,17 @@ pub mod host;
 mod id;
 mod inherited;
 mod memory;
+mod socket;
 pub mod state;
 mod trigger;
 
 pub use cancel_reason::CancelReason;
 pub use id::{RegistrationId, RunId};
 pub use memory::MemoryUsage;
+pub use socket::{
+    ChannelActivity, HandOver, HandedSocket, NotHandedOver, NotTaken, ReadAhead, Socket,
+    SocketActivity, SocketKind,
+};
 pub use trigger::{FiredBy, SystemEvent, Trigger};
 
 /// Compiles the programs of the README with the tests.

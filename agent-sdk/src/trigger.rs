@@ -42,6 +42,21 @@ pub enum Trigger {
         /// A service and its signal: `com.example.Door com.example.Door1.Opened`.
         event: String,
     },
+    /// Something happens on a socket that the node holds for the app (TRG-15), see [`HandOver`](crate::HandOver).
+    Socket {
+        /// The app's own name for it.
+        id: String,
+    },
+    /// A message or the keep-alive of a connection that the node keeps (TRG-14), see
+    /// [`ControlChannel`](crate::front::ControlChannel).
+    ControlChannel {
+        /// The app's own name for it, at most 64 characters.
+        id: String,
+        /// Minutes of the server's keep-alive, 15 to 1,439.
+        keep_alive_minutes: u32,
+        /// A wake-capable network card keeps it; a device has few.
+        hardware: bool,
+    },
     /// A raw push for the app (PSH-11).
     Push,
     /// The app's own request while it is in the foreground (TRGD-20 to 24), see
@@ -102,6 +117,8 @@ pub enum SystemEvent {
     UserAway,
     /// The network or its cost changed.
     NetworkStateChange,
+    /// The transport of a control channel of the app is gone (TRG-08).
+    ControlChannelReset,
     /// The Internet became available.
     InternetAvailable,
     /// The user's session became connected.
@@ -124,11 +141,12 @@ pub enum SystemEvent {
 
 impl SystemEvent {
     /// Every one.
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::SmsReceived,
         Self::UserPresent,
         Self::UserAway,
         Self::NetworkStateChange,
+        Self::ControlChannelReset,
         Self::InternetAvailable,
         Self::SessionConnected,
         Self::ServicingComplete,
@@ -147,6 +165,7 @@ impl SystemEvent {
             Self::UserPresent => "user-present",
             Self::UserAway => "user-away",
             Self::NetworkStateChange => "network-state-change",
+            Self::ControlChannelReset => "control-channel-reset",
             Self::InternetAvailable => "internet-available",
             Self::SessionConnected => "session-connected",
             Self::ServicingComplete => "servicing-complete",
@@ -185,6 +204,10 @@ pub enum FiredBy {
     Devices,
     /// A signal of the system bus.
     Bus,
+    /// A socket that the node held.
+    Socket,
+    /// A control channel.
+    ControlChannel,
     /// The app's schedule: every half hour or so.
     Periodic,
     /// The app's schedule: long work while nobody is there.
@@ -206,6 +229,8 @@ impl FiredBy {
             "files" => Self::Files,
             "device-watcher" => Self::Devices,
             "bus" => Self::Bus,
+            "socket" => Self::Socket,
+            "control-channel" => Self::ControlChannel,
             "periodic" => Self::Periodic,
             "resource-intensive" => Self::ResourceIntensive,
             other => Self::system(other).unwrap_or_else(|| Self::Unrecognised(other.to_owned())),

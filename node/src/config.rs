@@ -166,6 +166,11 @@ impl NodeConfig {
         self.run_dir.join(lull_proto::host::SOCKET)
     }
 
+    /// Where apps hand sockets over.
+    pub fn handover_socket(&self) -> PathBuf {
+        self.run_dir.join(lull_proto::handover::SOCKET)
+    }
+
     /// Where the daemon finds its launcher.
     pub fn launcher_socket(&self) -> PathBuf {
         self.run_dir.join("launcher.sock")

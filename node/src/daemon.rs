@@ -5,7 +5,7 @@
 //! Deliberately absent: what the parts do.
 
 use std::future::Future;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
+use crate::broker::Broker;
 use crate::clock::{self, ClockRef};
 use crate::config::NodeConfig;
 use crate::debuggers::{Debuggers, find_tracers};
@@ -29,7 +30,7 @@ use crate::folders::Folders;
 use crate::fronts::{self, Door, Fronts};
 use crate::keeper::{self, Keeper};
 use crate::link::{self, Link};
-use crate::local::{Authority, Local, LocalSocket, Recordings};
+use crate::local::{Authority, HandoverDoor, Local, LocalSocket, Recordings};
 use crate::manifest::{self, Catalog};
 use crate::ports::{AppSource as _, EngineRef, LinkOrder, RunOrder, look};
 use crate::status::StatusBoard;
@@ -207,7 +208,9 @@ impl Daemon {
             tracing::error!(manifest = %refused.path.display(), error = refused.error, "this manifest is refused");
         }
         self.say_what_the_device_is(engine).await?;
-        self.start_supervisor(engine, queues.launches, queues.stops, parts)
+        let (clock, board) = (Arc::clone(&self.clock), Arc::clone(&self.board));
+        let broker = Broker::new(Arc::clone(engine), clock, board);
+        self.start_supervisor(engine, &broker, queues.launches, queues.stops, parts)
             .await?;
         self.adopt_policy(engine).await?;
         declared::install(engine, &report)
@@ -226,12 +229,15 @@ impl Daemon {
             Arc::<Catalog>::clone(&self.catalog),
             Arc::clone(engine),
             Arc::clone(&self.board),
-            queues.registrations,
+            queues.registrations.clone(),
         );
         spawn(&mut parts.waiting, "trigger sources", forever(sources));
         let waking = awake::run(queues.awake, Arc::clone(&self.board), None);
         spawn(&mut parts.waiting, "stay-awake", forever(waking));
+        let brokering = broker.clone().watch(queues.registrations);
+        spawn(&mut parts.waiting, "socket broker", forever(brokering));
         self.start_local(engine, &orders, parts)?;
+        self.start_handover(broker, parts)?;
         let following = manifest::follow(Arc::clone(&self.catalog), Arc::clone(engine));
         spawn(&mut parts.waiting, "manifests", forever(following));
         let linking = link::run(self.link(engine, queues.link, incarnation));
@@ -250,6 +256,7 @@ impl Daemon {
     async fn start_supervisor(
         &self,
         engine: &EngineRef,
+        broker: &Broker,
         launches: mpsc::Receiver<RunOrder>,
         stops: mpsc::Receiver<RunOrder>,
         parts: &mut Parts,
@@ -259,6 +266,7 @@ impl Daemon {
             catalog: Arc::<Catalog>::clone(&self.catalog),
             clock: Arc::clone(&self.clock),
             board: Arc::clone(&self.board),
+            broker: broker.clone(),
             launcher_command: self.config.launcher_command.clone(),
             launcher_socket: self.config.launcher_socket(),
             cages: self.config.cgroup.name.clone(),
@@ -314,14 +322,9 @@ impl Daemon {
         let telling = leases.clone().tell(Arc::clone(engine));
         spawn(&mut parts.obliging, "leases", forever(telling));
         let debuggers = self.watch_debuggers(engine, parts);
-        let authority = Authority {
-            daemon_uid: rustix::process::geteuid().as_raw(),
-            cage: self.config.cgroup.name.clone(),
-            owners: Arc::<Catalog>::clone(&owners),
-        };
         let local = Local {
             engine: Arc::clone(engine),
-            authority: authority.clone(),
+            authority: self.authority(),
             owners: Arc::<Catalog>::clone(&owners),
             source: owners,
             notices: orders.notices.clone(),
@@ -337,7 +340,7 @@ impl Daemon {
         let serving = fronts::serve(
             door,
             self.fronts.clone(),
-            authority,
+            self.authority(),
             Arc::clone(&self.board),
             self.ending.clone(),
         );
@@ -366,6 +369,35 @@ impl Daemon {
             spawn(&mut parts.waiting, "tracers", forever(finding));
         }
         debuggers
+    }
+
+    /// The second socket, on which apps hand sockets over.
+    fn start_handover(&self, broker: Broker, parts: &mut Parts) -> anyhow::Result<()> {
+        let door = HandoverDoor {
+            authority: self.authority(),
+            broker,
+            board: Arc::clone(&self.board),
+            clock: Arc::clone(&self.clock),
+            ending: self.ending.clone(),
+        };
+        let path = self.config.handover_socket();
+        let mut first = Some(LocalSocket::bind(&path)?);
+        let keeper = self.keeper();
+        spawn(&mut parts.obliging, "hand-over", async move {
+            let kept = keeper.keep("hand-over", || {
+                receive(door.clone(), first.take(), path.clone())
+            });
+            Ok(kept.await?)
+        });
+        Ok(())
+    }
+
+    fn authority(&self) -> Authority {
+        Authority {
+            daemon_uid: rustix::process::geteuid().as_raw(),
+            cage: self.config.cgroup.name.clone(),
+            owners: Arc::<Catalog>::clone(&self.catalog),
+        }
     }
 
     fn link(
@@ -414,8 +446,9 @@ impl Daemon {
             tracing::warn!("a part did not end in time and is cut off");
         }
         parts.obliging.shutdown().await;
-        remove_socket(&self.config.local_socket());
-        remove_socket(&self.config.host_socket());
+        LocalSocket::remove(&self.config.local_socket());
+        LocalSocket::remove(&self.config.host_socket());
+        LocalSocket::remove(&self.config.handover_socket());
     }
 }
 
@@ -455,6 +488,16 @@ async fn serve(local: Local, bound: Option<LocalSocket>, path: PathBuf) {
     }
 }
 
+/// As [`serve`], for the sockets that apps hand over.
+async fn receive(door: HandoverDoor, bound: Option<LocalSocket>, path: PathBuf) {
+    match bound.map_or_else(|| LocalSocket::bind(&path), Ok) {
+        Ok(socket) => door.serve(socket).await,
+        Err(error) => {
+            tracing::error!(error = chain(&error), "apps have no socket to hand over on");
+        }
+    }
+}
+
 /// Tells the service manager that the engine decides, as long as it does.
 async fn watchdog(
     engine: EngineRef,
@@ -479,15 +522,5 @@ async fn watchdog(
 fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::warn!(%error, "the service manager could not be told");
-    }
-}
-
-/// A socket that nobody listens on would only puzzle.
-fn remove_socket(path: &Path) {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            tracing::warn!(%error, socket = %path.display(), "the socket could not be removed");
-        }
-        Ok(()) | Err(_) => {}
     }
 }

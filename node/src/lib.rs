@@ -4,6 +4,7 @@
 //! the wrong crate. See ARCHITECTURE.md for the flow of an event through these modules.
 
 pub mod awake;
+pub mod broker;
 pub mod clock;
 pub mod config;
 pub mod daemon;

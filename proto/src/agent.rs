@@ -9,6 +9,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::handover::HandOver;
+
 /// The version spoken by this build.
 pub const PROTOCOL: u32 = 1;
 
@@ -40,6 +42,20 @@ pub mod environment {
     pub const PATH_CHANGED: &str = "LULL_PATH_CHANGED";
     /// The signal of the bus that fired it; absent where none did.
     pub const BUS_EVENT: &str = "LULL_BUS_EVENT";
+    /// The socket or control channel that fired it, by its id; absent where none did.
+    pub const SOCKET_ID: &str = "LULL_SOCKET_ID";
+    /// What happened on it: `socket-activity`, `connection-accepted`, `keep-alive-timer-expired`, `socket-closed`; on a
+    /// channel `message` or `keep-alive`.
+    pub const SOCKET_ACTIVITY: &str = "LULL_SOCKET_ACTIVITY";
+    /// What it is: `listener`, `stream` or `datagram`; absent where the node does not hold it any more.
+    pub const SOCKET_KIND: &str = "LULL_SOCKET_KIND";
+    /// The bytes that were left with it, two hexadecimal digits each.
+    pub const SOCKET_CONTEXT: &str = "LULL_SOCKET_CONTEXT";
+    /// 1 where a socket is handed to the agent, as descriptor 3 (`sd_listen_fds(3)`; `LISTEN_PID` stands beside it). The socket
+    /// to the node is another descriptor then: always ask [`SOCKET_FD`].
+    pub const LISTEN_FDS: &str = "LISTEN_FDS";
+    /// The id of that socket, or `unknown` where it cannot be written there.
+    pub const LISTEN_FDNAMES: &str = "LISTEN_FDNAMES";
     /// What fired it: `timer`, `system:internet-available`, `push`, `application`.
     pub const TRIGGER: &str = "LULL_TRIGGER";
     /// The push's id; absent where no push started it.
@@ -83,6 +99,9 @@ pub enum FromAgent {
     MemoryUsage {},
     /// Asks for `memory-level`, now and whenever it is another one (RES-08).
     FollowMemory {},
+    /// Hands a socket over, whose descriptor rides on this line. Answered by `handed-over`; an agent that ends without waiting
+    /// for it has handed it over all the same, unless it is refused.
+    HandOver(HandOver),
     /// A message of a newer protocol.
     #[serde(other)]
     Unknown,
@@ -91,6 +110,10 @@ pub enum FromAgent {
 /// What the node says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time, on its way to a line or from one"
+)]
 pub enum ToAgent {
     /// Answers `hello`.
     Invoke(Invocation),
@@ -121,6 +144,13 @@ pub enum ToAgent {
         usage: u64,
         /// The cap in bytes, as it is or is about to be; absent = none.
         limit: Option<u64>,
+    },
+    /// Answers `hand-over`.
+    HandedOver {
+        /// Of which id.
+        id: String,
+        /// Why the node does not hold it; absent = it does.
+        refused: Option<String>,
     },
     /// A message of a newer protocol.
     #[serde(other)]
@@ -176,6 +206,28 @@ pub enum Occasion {
         /// A service and its signal.
         event: String,
     },
+    /// Something happened on a socket that the node held (TRGD-16).
+    Socket {
+        /// Its id.
+        id: String,
+        /// What, as in [`environment::SOCKET_ACTIVITY`].
+        activity: String,
+        /// Its number: 1 to 4 in that order.
+        number: u8,
+        /// The socket, which the agent has got; absent = the node does not hold it any more.
+        #[serde(default)]
+        socket: Option<HandedSocket>,
+    },
+    /// Something happened on a control channel (TRGD-10).
+    Channel {
+        /// Its id.
+        id: String,
+        /// `message` or `keep-alive`.
+        activity: String,
+        /// Its transport, which the agent has got; absent = the node does not hold it any more.
+        #[serde(default)]
+        socket: Option<HandedSocket>,
+    },
     /// An occasion of a newer node.
     #[serde(other)]
     Unknown,
@@ -188,4 +240,14 @@ pub struct PushDetails {
     pub id: String,
     /// The body where it is text; else it is on [`environment::PAYLOAD_FD`] only.
     pub text: Option<String>,
+}
+
+/// A socket that an agent gets, as descriptor 3.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HandedSocket {
+    /// `listener`, `stream` or `datagram`.
+    pub kind: String,
+    /// The bytes that were left with it, two hexadecimal digits each.
+    #[serde(default)]
+    pub context: String,
 }

@@ -3,6 +3,7 @@
 //! - [`device`], [`push`], [`fleet`], [`local`]: generated from `lull/<area>/v1/*.proto`, services included.
 //! - [`agent`]: the line protocol between a node and a running agent (JSON, one message a line).
 //! - [`host`]: the packets between a node and an app's own process that runs tasks.
+//! - [`handover`]: sockets that apps and agents hand over to the node (JSON, a descriptor with it).
 //! - [`time`]: timestamps and durations, which the wire may get wrong, into numbers that cannot be.
 //! - [`problem`]: rich gRPC errors that name the field.
 //!
@@ -10,6 +11,7 @@
 //! are known, in the daemons).
 
 pub mod agent;
+pub mod handover;
 pub mod host;
 pub mod problem;
 pub mod time;

@@ -81,6 +81,7 @@ fn launch(client: &Client, run: u64) -> Result<f64> {
         closed: Vec::new(),
         sandbox: None,
         payload: false,
+        socket: None,
         note: String::new(),
     }));
     let watch = Watch::start();

@@ -4,6 +4,7 @@
 //! Deliberately absent: what the messages mean to the agent.
 
 use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -71,6 +72,7 @@ async fn converse(
                 terminate,
                 input: Vec::new(),
                 output: encode(&FromAgent::Hello { protocol: PROTOCOL }),
+                descriptor: None,
                 pause: None,
                 shared,
                 invoked: Some(invoked),
@@ -109,6 +111,8 @@ struct Conversation {
     input: Vec<u8>,
     /// What is left of the line to the node.
     output: Vec<u8>,
+    /// What goes with its first byte.
+    descriptor: Option<OwnedFd>,
     /// Progress was said a moment ago.
     pause: Option<Pin<Box<Sleep>>>,
     shared: Arc<Shared>,
@@ -124,6 +128,7 @@ impl Conversation {
                     self.pause = Some(Box::pin(tokio::time::sleep(PROGRESS_PAUSE)));
                 }
                 self.output = next.as_ref().map(encode).unwrap_or_default();
+                self.descriptor = self.shared.take_descriptor();
             }
             if self.output.is_empty() && self.shared.is_over() {
                 return;
@@ -133,7 +138,7 @@ impl Conversation {
                 () = shared.wake.notified() => {}
                 () = over(&mut self.pause) => self.pause = None,
                 signalled = signalled(self.terminate.as_mut()) => self.terminated(signalled),
-                result = exchange(self.stream.as_ref(), &mut self.input, &mut self.output) => {
+                result = exchange(self.stream.as_ref(), &mut self.input, &mut self.output, &mut self.descriptor) => {
                     let heard = result.and_then(|()| self.hear());
                     if heard.is_err() {
                         self.hang_up();
@@ -205,6 +210,8 @@ impl Conversation {
                     });
                 }
             }
+            // One is under way at a time, so its id needs no looking at.
+            ToAgent::HandedOver { id: _, refused } => self.shared.handed_over(refused),
             ToAgent::Unknown => {}
         }
     }
@@ -212,6 +219,7 @@ impl Conversation {
     fn hang_up(&mut self) {
         self.stream = None;
         self.output.clear();
+        self.descriptor = None;
         self.invoked = None;
         self.shared.node_is_away();
     }
@@ -222,6 +230,7 @@ async fn exchange(
     stream: Option<&UnixStream>,
     input: &mut Vec<u8>,
     output: &mut Vec<u8>,
+    descriptor: &mut Option<OwnedFd>,
 ) -> io::Result<()> {
     let Some(stream) = stream else {
         output.clear();
@@ -242,8 +251,17 @@ async fn exchange(
         }
     }
     if ready.is_writable() && !output.is_empty() {
-        match stream.try_write(output) {
-            Ok(count) => drop(output.drain(..count)),
+        let sent = match descriptor.as_ref() {
+            Some(socket) => stream.try_io(Interest::WRITABLE, || {
+                crate::socket::send(stream, output, socket.as_fd())
+            }),
+            None => stream.try_write(output),
+        };
+        match sent {
+            Ok(count) => {
+                *descriptor = None;
+                output.drain(..count);
+            }
             Err(error) => unless_would_block(error)?,
         }
     }

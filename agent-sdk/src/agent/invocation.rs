@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use lull_proto::agent as wire;
 
-use crate::{FiredBy, RunId};
+use crate::{ChannelActivity, FiredBy, HandedSocket, RunId, SocketActivity};
 
 /// What a run is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +61,24 @@ pub enum Occasion {
         /// A service and its signal.
         event: String,
     },
+    /// Something happened on a socket that the node held (TRG-15).
+    Socket {
+        /// Its id.
+        id: String,
+        /// What.
+        activity: SocketActivity,
+        /// The socket, see [`Agent::take_socket`](super::Agent::take_socket); absent = the node does not hold it any more.
+        socket: Option<HandedSocket>,
+    },
+    /// Something happened on a control channel (TRG-14).
+    Channel {
+        /// Its id.
+        id: String,
+        /// What.
+        activity: ChannelActivity,
+        /// Its transport, likewise.
+        socket: Option<HandedSocket>,
+    },
 }
 
 impl Occasion {
@@ -69,6 +87,25 @@ impl Occasion {
             wire::Occasion::Device { device, present } => Some(Self::Device { device, present }),
             wire::Occasion::Files { path } => Some(Self::Files { path: path.into() }),
             wire::Occasion::Bus { event } => Some(Self::Bus { event }),
+            wire::Occasion::Socket {
+                id,
+                activity,
+                number: _,
+                socket,
+            } => Some(Self::Socket {
+                id,
+                activity: SocketActivity::named(activity),
+                socket: socket.map(HandedSocket::parse),
+            }),
+            wire::Occasion::Channel {
+                id,
+                activity,
+                socket,
+            } => Some(Self::Channel {
+                id,
+                activity: ChannelActivity::named(activity),
+                socket: socket.map(HandedSocket::parse),
+            }),
             wire::Occasion::Unknown => None,
         }
     }

@@ -9,6 +9,8 @@
 //! - **Progress** ([`Agent::progress`]): a number whose meaning is the app's (RUN-18). Only the newest one counts.
 //! - **Deferrals** ([`Agent::deferral`]): work on other threads that the end must wait for (RUN-11). They lengthen no
 //!   limit.
+//! - **Sockets** ([`Agent::take_socket`], [`Agent::hand_over`]): a run that activity on a socket started gets the socket, and hands it
+//!   back before it ends (TRG-15).
 //! - **The end**: [`Agent::complete`] or [`Agent::abort`] tell the node, and give the status that `main` returns. Both
 //!   say the same: should the daemon be away at that moment, the status is what counts, so nothing is lost. An agent
 //!   that panics, or returns another status, has crashed.
@@ -56,9 +58,11 @@ mod error;
 mod invocation;
 mod memory;
 mod shared;
+mod sockets;
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -102,6 +106,7 @@ pub const MESSAGE_LIMIT: usize = 1024;
 pub struct Agent {
     invocation: Invocation,
     payload: Vec<u8>,
+    listening: Option<OwnedFd>,
     shared: Arc<Shared>,
 }
 
@@ -119,7 +124,12 @@ impl Agent {
         let payload = std::env::var_os(environment::PAYLOAD_FD)
             .map(|fd| crate::inherited::file(environment::PAYLOAD_FD, &fd.to_string_lossy()))
             .transpose()?;
-        Self::over(socket, payload)
+        let listening = std::env::var_os(environment::LISTEN_FDS)
+            .map(|_one| crate::inherited::listening(environment::LISTEN_FDS))
+            .transpose()?;
+        let mut agent = Self::over(socket, payload)?;
+        agent.listening = listening;
+        Ok(agent)
     }
 
     /// The agent's side over a given socket: for a harness that plays the node.
@@ -161,6 +171,7 @@ impl Agent {
         Ok(Self {
             invocation,
             payload: payload.unwrap_or_default(),
+            listening: None,
             shared,
         })
     }

@@ -3,10 +3,12 @@
 //! What is to be said is kept as counts and newest values, not as a queue: so it cannot overflow while the daemon is
 //! away, and a slow one gets the newest progress. Deliberately absent: reading and writing.
 
+use std::os::fd::OwnedFd;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lull_proto::agent::FromAgent;
+use lull_proto::handover::HandOver;
 use tokio::sync::Notify;
 
 use super::memory::MemoryNow;
@@ -24,6 +26,8 @@ pub(super) enum Origin {
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     state: Mutex<State>,
+    /// Whoever hands a socket over.
+    handing_over: Mutex<()>,
     /// For threads that wait for an answer, a request or an end.
     changed: Condvar,
     /// For the thread that talks to the node: there is something to say.
@@ -46,6 +50,17 @@ struct State {
     over: bool,
     memory: Memory,
     levels: Levels,
+    handing: Handing,
+}
+
+/// A socket on its way to the node; one at a time.
+#[derive(Debug, Default)]
+struct Handing {
+    unsaid: Option<(HandOver, OwnedFd)>,
+    /// Of the line that is being written.
+    descriptor: Option<OwnedFd>,
+    /// The node's answer: why not, if so.
+    answer: Option<Result<(), String>>,
 }
 
 /// What the node has not been told yet.
@@ -219,6 +234,27 @@ impl Shared {
         (state.levels.told, news)
     }
 
+    /// Hands a socket over: why it is refused, if it is; none = the node does not answer.
+    pub(super) fn hand_over(
+        &self,
+        asked: HandOver,
+        socket: OwnedFd,
+        patience: Duration,
+    ) -> Option<Result<(), String>> {
+        let turn = self.handing_over.lock();
+        let _turn = turn.unwrap_or_else(PoisonError::into_inner);
+        self.say(|state| {
+            state.handing.answer = None;
+            state.handing.unsaid = Some((asked, socket));
+        });
+        let mut state = self.wait_for(patience, |state| {
+            state.handing.answer.is_some() || state.away
+        });
+        // What was not said in time is not said any more: the caller has its socket back.
+        state.handing.unsaid = None;
+        state.handing.answer.take()
+    }
+
     pub(super) fn close(&self) {
         self.change(|state| state.over = true);
         self.wake.notify_one();
@@ -236,7 +272,12 @@ impl Shared {
     pub(super) fn next_message(&self, hold_progress: bool) -> Option<FromAgent> {
         let mut state = self.lock();
         let hold_progress = hold_progress && !state.over && state.unsaid.end.is_none();
-        let unsaid = &mut state.unsaid;
+        let State {
+            unsaid,
+            handing,
+            memory,
+            ..
+        } = &mut *state;
         let held = unsaid.progress.take_if(|_| hold_progress);
         let next = if count_down(&mut unsaid.deferrals_taken) {
             Some(FromAgent::DeferralTaken {})
@@ -245,10 +286,13 @@ impl Shared {
         } else if let Some(value) = unsaid.progress.take() {
             Some(FromAgent::Progress { value })
         } else if std::mem::take(&mut unsaid.memory_question) {
-            state.memory.said = state.memory.asked;
+            memory.said = memory.asked;
             Some(FromAgent::MemoryUsage {})
         } else if std::mem::take(&mut unsaid.follow_memory) {
             Some(FromAgent::FollowMemory {})
+        } else if let Some((asked, socket)) = handing.unsaid.take() {
+            handing.descriptor = Some(socket);
+            Some(FromAgent::HandOver(asked))
         } else if count_down(&mut unsaid.deferrals_completed) {
             Some(FromAgent::DeferralCompleted {})
         } else {
@@ -279,6 +323,16 @@ impl Shared {
             state.levels.told += 1;
             state.levels.newest = Some(now);
         });
+    }
+
+    /// The descriptor of the message that was given last, if it has one.
+    pub(super) fn take_descriptor(&self) -> Option<OwnedFd> {
+        self.lock().handing.descriptor.take()
+    }
+
+    pub(super) fn handed_over(&self, refused: Option<String>) {
+        let answer = refused.map_or(Ok(()), Err);
+        self.change(|state| state.handing.answer = Some(answer));
     }
 
     pub(super) fn node_is_away(&self) {

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::ExitCode;
 
 use super::*;
-use crate::{CancelReason, FiredBy, RunId};
+use crate::{CancelReason, FiredBy, HandOver, RunId};
 
 /// Longer than any of these tests takes on a loaded machine.
 const LONG: Duration = Duration::from_mins(1);
@@ -308,4 +308,87 @@ fn a_program_started_by_hand_is_told_how_to_run() {
     ] {
         assert!(told.contains(word), "{told}");
     }
+}
+
+/// One line of the agent with the descriptor that came with it.
+fn hear_with_descriptor(node: &Node) -> (String, Option<OwnedFd>) {
+    use std::io::IoSliceMut;
+    use std::mem::MaybeUninit;
+
+    use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+    let (mut line, mut descriptor) = (Vec::new(), None);
+    while !line.ends_with(b"\n") {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let mut bytes = [0; 256];
+        let mut parts = [IoSliceMut::new(&mut bytes)];
+        let flags = RecvFlags::CMSG_CLOEXEC;
+        let message = recvmsg(node.lines.get_ref(), &mut parts, &mut control, flags).unwrap();
+        let came = control.drain().find_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+            _ => None,
+        });
+        descriptor = descriptor.or(came);
+        line.extend_from_slice(&bytes[..message.bytes]);
+    }
+    (String::from_utf8(line).unwrap(), descriptor)
+}
+
+/// TRGD-15, TRGD-19.
+#[test]
+fn a_socket_is_handed_over_with_its_line_and_comes_back_where_it_is_refused() {
+    let (mut node, agent) = Node::invoked();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let offering = std::thread::spawn(move || {
+        let first = HandOver::new("door", listener.try_clone().unwrap()).context(b"v1");
+        agent.hand_over(first).unwrap();
+        let refused = agent
+            .hand_over(HandOver::new("gate", listener))
+            .unwrap_err();
+        drop(agent);
+        refused
+    });
+    let (line, descriptor) = hear_with_descriptor(&node);
+    assert_eq!(
+        line.trim_end(),
+        r#"{"type":"hand-over","id":"door","channel":false,"context":"7631","keep_alive_minutes":null}"#
+    );
+    let held = std::net::TcpListener::from(descriptor.unwrap());
+    assert_eq!(held.local_addr().unwrap(), address);
+    node.say(r#"{"type":"handed-over","id":"door","refused":null}"#);
+    let (line, descriptor) = hear_with_descriptor(&node);
+    assert!(
+        line.contains(r#""id":"gate""#) && descriptor.is_some(),
+        "{line}"
+    );
+    node.say(r#"{"type":"handed-over","id":"gate","refused":"there is no registration of it"}"#);
+    let refused = offering.join().unwrap();
+    assert!(
+        refused
+            .to_string()
+            .ends_with("there is no registration of it")
+    );
+    let back = std::net::TcpListener::from(refused.hand_over.into_socket());
+    assert_eq!(back.local_addr().unwrap(), address);
+}
+
+#[test]
+fn an_agent_learns_what_happened_on_its_socket() {
+    let (mut node, socket) = Node::pair();
+    let said = r#""occasion":{"kind":"socket","id":"door","activity":"connection-accepted","number":2,
+        "socket":{"kind":"listener","context":"7631"}},"attempt""#;
+    let invoke = INVOKE.replace(r#""attempt""#, said).replace('\n', " ");
+    node.say(&invoke);
+    let mut agent = Agent::over(socket, None).unwrap();
+    let wanted = Occasion::Socket {
+        id: "door".to_owned(),
+        activity: crate::SocketActivity::ConnectionAccepted,
+        socket: Some(crate::HandedSocket {
+            kind: crate::SocketKind::Listener,
+            context: b"v1".to_vec(),
+        }),
+    };
+    assert_eq!(agent.invocation().occasion, Some(wanted));
+    assert!(agent.take_socket().is_none(), "a harness hands none");
 }

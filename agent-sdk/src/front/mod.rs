@@ -49,8 +49,10 @@
 //! Deliberately absent: the agent's side, see [`agent`](crate::agent), and what is the operator's.
 
 mod asked;
+mod channel;
 mod error;
 mod events;
+mod hand_over;
 mod kept;
 mod push;
 mod reconcile;
@@ -75,6 +77,10 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Response, Status};
 
 use crate::RegistrationId;
+pub use channel::{
+    ChannelNotEnabled, ChannelStatus, ConnectedChannel, ControlChannel, PreparedChannel,
+    RegisteredChannel,
+};
 pub use error::FrontError;
 pub use events::{Event, Events};
 pub use push::OfferedPush;

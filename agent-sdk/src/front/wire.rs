@@ -50,7 +50,7 @@ fn condition(number: i32) -> Option<Condition> {
 }
 
 /// System events, with those of the wire.
-const EVENTS: [(SystemEvent, wire::SystemEvent); 13] = {
+const EVENTS: [(SystemEvent, wire::SystemEvent); 14] = {
     use SystemEvent as Ours;
     use wire::SystemEvent as Wire;
     [
@@ -58,6 +58,7 @@ const EVENTS: [(SystemEvent, wire::SystemEvent); 13] = {
         (Ours::UserPresent, Wire::UserPresent),
         (Ours::UserAway, Wire::UserAway),
         (Ours::NetworkStateChange, Wire::NetworkStateChange),
+        (Ours::ControlChannelReset, Wire::ControlChannelReset),
         (Ours::InternetAvailable, Wire::InternetAvailable),
         (Ours::SessionConnected, Wire::SessionConnected),
         (Ours::ServicingComplete, Wire::ServicingComplete),
@@ -115,6 +116,16 @@ pub(super) fn trigger_to_wire(trigger: &Trigger) -> wire::Trigger {
         Trigger::Bus { event } => Kind::Bus(wire::BusTrigger {
             event: event.clone(),
         }),
+        Trigger::Socket { id } => Kind::Socket(wire::SocketTrigger { id: id.clone() }),
+        Trigger::ControlChannel {
+            id,
+            keep_alive_minutes,
+            hardware,
+        } => Kind::ControlChannel(wire::ControlChannelTrigger {
+            id: id.clone(),
+            keep_alive_minutes: *keep_alive_minutes,
+            hardware: *hardware,
+        }),
         Trigger::Push => Kind::Push(wire::PushTrigger {}),
         Trigger::Application => Kind::Application(wire::ApplicationTrigger {}),
         Trigger::Media => Kind::Media(wire::MediaTrigger {}),
@@ -147,6 +158,14 @@ fn trigger(trigger: &wire::Trigger) -> Option<Trigger> {
         },
         Kind::Bus(bus) => Trigger::Bus {
             event: bus.event.clone(),
+        },
+        Kind::Socket(socket) => Trigger::Socket {
+            id: socket.id.clone(),
+        },
+        Kind::ControlChannel(channel) => Trigger::ControlChannel {
+            id: channel.id.clone(),
+            keep_alive_minutes: channel.keep_alive_minutes,
+            hardware: channel.hardware,
         },
         Kind::Push(wire::PushTrigger {}) => Trigger::Push,
         Kind::Application(wire::ApplicationTrigger {}) => Trigger::Application,

@@ -38,7 +38,7 @@ pub enum ClientError {
 }
 
 /// What a launcher says first.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Greeting {
     /// The protocol it speaks.
     pub protocol: u32,
@@ -50,6 +50,19 @@ pub struct Greeting {
     pub cannot_enforce: Vec<String>,
     /// Cages that nobody held, now removed, a line each.
     pub cleared: Vec<String>,
+    /// The sockets that it keeps; absent = it keeps none, being of an older build.
+    pub kept: Option<Vec<KeptSocket>>,
+}
+
+/// A socket of an app that the launcher keeps.
+#[derive(Debug)]
+pub struct KeptSocket {
+    /// The daemon's number for it.
+    pub socket: u64,
+    /// The words that were kept with it.
+    pub note: String,
+    /// The socket.
+    pub descriptor: OwnedFd,
 }
 
 /// A run that the launcher holds. If it has ended, its end is the next thing told of it.
@@ -88,14 +101,16 @@ impl Client {
             cages: cages.to_owned(),
         };
         client.send(&hello, None)?;
-        let (greeting, held) = client.greeting()?;
+        let (mut greeting, held, kept) = client.greeting()?;
         let held = (0..held).map(|_| client.held()).collect::<Result<_, _>>()?;
+        let kept = kept.map(|kept| (0..kept).map(|_| client.kept()).collect());
+        greeting.kept = kept.transpose()?;
         set_socket_timeout(&client.channel, Timeout::Recv, None)
             .map_err(|e| ChannelError::Socket(e.into()))?;
         Ok((client, greeting, held))
     }
 
-    fn greeting(&self) -> Result<(Greeting, u32), ClientError> {
+    fn greeting(&self) -> Result<(Greeting, u32, Option<u32>), ClientError> {
         match self.receive()? {
             (
                 Event::Welcome {
@@ -105,6 +120,7 @@ impl Client {
                     held,
                     cannot_enforce,
                     cleared,
+                    kept,
                 },
                 _,
             ) => {
@@ -114,8 +130,9 @@ impl Client {
                     pid,
                     cannot_enforce,
                     cleared,
+                    kept: None,
                 };
-                Ok((greeting, held))
+                Ok((greeting, held, kept))
             }
             (Event::Refused { message }, _) => Err(ClientError::Refused { message }),
             _ => Err(ClientError::Unexpected),
@@ -129,6 +146,17 @@ impl Client {
                 process,
                 note,
                 socket,
+            }),
+            _ => Err(ClientError::Unexpected),
+        }
+    }
+
+    fn kept(&self) -> Result<KeptSocket, ClientError> {
+        match self.receive()? {
+            (Event::Kept { socket, note }, Some(descriptor)) => Ok(KeptSocket {
+                socket,
+                note,
+                descriptor,
             }),
             _ => Err(ClientError::Unexpected),
         }

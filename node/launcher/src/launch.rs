@@ -11,7 +11,7 @@ use rustix::process::Pid;
 
 use crate::cage::{Cage, CageError, Cages, Limits, start_time};
 use crate::sandbox::{SandboxError, Sandboxes};
-use crate::sys::{self, Failure, Identity, Places, Plan, Step};
+use crate::sys::{self, Failure, Handed, Identity, Places, Plan, Step};
 use crate::wire::{Launch, NOTE, Process};
 
 /// What every child is made of beside its own order.
@@ -50,8 +50,8 @@ pub(crate) enum LaunchError {
     Root,
     #[error("the note has {length} bytes, at most {NOTE} are kept")]
     Note { length: usize },
-    #[error("the payload's descriptor did not come with the order")]
-    Payload,
+    #[error("the {what}'s descriptor did not come with the order")]
+    Missing { what: &'static str },
     #[error("the agent's cage")]
     Cage(#[from] CageError),
     #[error("the agent's sandbox")]
@@ -69,11 +69,11 @@ pub(crate) enum LaunchError {
 /// Starts the child of an order.
 pub(crate) fn start(
     order: &Launch,
-    payload: Option<&OwnedFd>,
+    descriptor: Option<&OwnedFd>,
     cages: &Cages,
     ground: &Ground,
 ) -> Result<Child, LaunchError> {
-    check(order, payload, ground)?;
+    check(order, descriptor, ground)?;
     let mut cage = cages.create(
         order.run,
         Limits {
@@ -87,7 +87,7 @@ pub(crate) fn start(
         drop(cages.remove(&cage));
         return Err(error.into());
     }
-    match start_in(order, payload, cages, ground, &cage) {
+    match start_in(order, descriptor, cages, ground, &cage) {
         Ok((main, socket, output, report)) => {
             // While the child is on its way. An event that is missed shows in the counters when the run ends.
             cages.watch_memory(&mut cage).ok();
@@ -112,7 +112,7 @@ pub(crate) fn start(
     }
 }
 
-fn check(order: &Launch, payload: Option<&OwnedFd>, ground: &Ground) -> Result<(), LaunchError> {
+fn check(order: &Launch, descriptor: Option<&OwnedFd>, ground: &Ground) -> Result<(), LaunchError> {
     if !order.program.starts_with('/') {
         return Err(LaunchError::Relative {
             program: order.program.clone(),
@@ -126,8 +126,13 @@ fn check(order: &Launch, payload: Option<&OwnedFd>, ground: &Ground) -> Result<(
             length: order.note.len(),
         });
     }
-    if order.payload && payload.is_none() {
-        return Err(LaunchError::Payload);
+    let what = match (order.payload, order.socket) {
+        (_, Some(_)) => "socket",
+        (true, None) => "payload",
+        (false, None) => return Ok(()),
+    };
+    if descriptor.is_none() {
+        return Err(LaunchError::Missing { what });
     }
     Ok(())
 }
@@ -136,7 +141,7 @@ type Ends = (Pid, OwnedFd, OwnedFd, OwnedFd);
 
 fn start_in(
     order: &Launch,
-    payload: Option<&OwnedFd>,
+    descriptor: Option<&OwnedFd>,
     cages: &Cages,
     ground: &Ground,
     cage: &Cage,
@@ -180,7 +185,11 @@ fn start_in(
         null: ground.null.as_fd(),
         output: its_output.as_fd(),
         socket: its_socket.as_fd(),
-        payload: payload.filter(|_| order.payload).map(AsFd::as_fd),
+        handed: descriptor.and_then(|fd| match (order.payload, order.socket) {
+            (_, Some(_)) => Some(Handed::Socket(fd.as_fd())),
+            (true, None) => Some(Handed::Payload(fd.as_fd())),
+            (false, None) => None,
+        }),
         report: its_report.as_fd(),
         born_in: doors.born_in.as_ref().map(AsFd::as_fd),
         enter: &enter,

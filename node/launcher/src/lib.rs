@@ -32,7 +32,7 @@ pub mod wire;
 /// This build.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-pub use client::{Client, ClientError, Greeting, HeldRun};
+pub use client::{Client, ClientError, Greeting, HeldRun, KeptSocket};
 pub use output::OUTPUT;
 pub use server::{IDLE, RUNS, RunError, run};
 pub use socket::{Channel, ChannelError, MESSAGE_LIMIT, Received};

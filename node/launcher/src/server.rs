@@ -4,6 +4,7 @@
 //! because the daemon does not read ends the connection, never a run: the next connection is told everything anew.
 
 mod connection;
+mod kept;
 mod orders;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -17,6 +18,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Resource, Rlimit, WaitOptions, geteuid};
 
 use connection::Daemon;
+use kept::Kept;
 
 use crate::cage::{Cages, Hierarchies};
 use crate::launch::Ground;
@@ -25,6 +27,7 @@ use crate::sandbox::Sandboxes;
 use crate::socket::Channel;
 use crate::spawn::{Listening, listen};
 use crate::sys::{self, Places};
+use crate::wire::KEPT;
 use crate::{SpawnError, clock};
 
 /// How long a launcher waits that holds no run and has no daemon, before it ends: a daemon that is being upgraded comes back
@@ -34,8 +37,8 @@ pub const IDLE: Duration = Duration::from_mins(1);
 /// Runs held at one time: far more than a device can run side by side. Each holds up to six descriptors.
 pub const RUNS: usize = 256;
 
-/// Descriptors that all runs, the daemon and a launch in the making need.
-const DESCRIPTORS: u64 = 8 * RUNS as u64 + 128;
+/// Descriptors that all runs, the apps' sockets, the daemon and a launch in the making need.
+const DESCRIPTORS: u64 = 8 * RUNS as u64 + KEPT as u64 + 128;
 
 /// How long the trees may take to die when the launcher itself is told to end.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -101,6 +104,7 @@ pub fn run(path: &Path) -> Result<(), RunError> {
         daemon: None,
         guests: VecDeque::new(),
         runs: BTreeMap::new(),
+        kept: BTreeMap::new(),
         alone_since: clock::now(),
         ending: false,
     };
@@ -154,6 +158,8 @@ struct Launcher {
     /// Connections that were refused and have not spoken yet, each until then.
     guests: VecDeque<(Channel, Duration)>,
     runs: BTreeMap<u64, Run>,
+    /// Sockets of apps, by the daemon's numbers. They keep no launcher alive that nobody comes back to.
+    kept: BTreeMap<u64, Kept>,
     /// Since when there is no daemon.
     alone_since: Duration,
     ending: bool,

@@ -18,12 +18,15 @@ use rustix::process::{Pid, Resource, Rlimit};
 
 use crate::sandbox::Walls;
 
-/// Where the agent finds its socket.
-pub(crate) const SOCKET: RawFd = 3;
-/// Where the agent finds its payload.
-pub(crate) const PAYLOAD: RawFd = 4;
+/// Where the agent finds its socket to the daemon, or an app's socket that is handed to it.
+pub(crate) const FIRST: RawFd = 3;
+/// Where it finds its payload, or else its socket to the daemon.
+pub(crate) const SECOND: RawFd = 4;
 /// Where the child reports a failure until `execve` closes it.
 const REPORT: RawFd = 5;
+
+/// What a handed socket is announced with, beside the daemon's own variables: `sd_listen_fds(3)` asks for the process's own id.
+const LISTEN_PID: &str = "LISTEN_PID";
 
 /// Descriptors 3, 4 and 5 of this process, held so that nothing else is ever opened there, and the child can put its own
 /// in their place.
@@ -48,7 +51,7 @@ impl Places {
             let message = format!("descriptor {place} is in use");
             Err(io::Error::other(message))
         };
-        let places = Self([take(SOCKET)?, take(PAYLOAD)?, take(REPORT)?]);
+        let places = Self([take(FIRST)?, take(SECOND)?, take(REPORT)?]);
         Ok((null, places))
     }
 }
@@ -71,7 +74,7 @@ pub(crate) struct Plan<'a> {
     /// Standard output and standard error.
     pub(crate) output: BorrowedFd<'a>,
     pub(crate) socket: BorrowedFd<'a>,
-    pub(crate) payload: Option<BorrowedFd<'a>>,
+    pub(crate) handed: Option<Handed<'a>>,
     /// Takes [`Failure`]'s bytes; closed by a successful `execve`.
     pub(crate) report: BorrowedFd<'a>,
     /// The v2 cage to be born in.
@@ -79,6 +82,15 @@ pub(crate) struct Plan<'a> {
     /// Files of v1 cages that take "0" for the process that writes it.
     pub(crate) enter: &'a [BorrowedFd<'a>],
     pub(crate) walls: &'a Walls<'a>,
+}
+
+/// A descriptor that came with the order.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Handed<'a> {
+    /// A payload, read as descriptor 4.
+    Payload(BorrowedFd<'a>),
+    /// An app's socket, found as descriptor 3 as `sd_listen_fds(3)` has it; the socket to the daemon moves to 4.
+    Socket(BorrowedFd<'a>),
 }
 
 /// A Unix user with its groups.
@@ -148,10 +160,15 @@ impl Failure {
 /// Starts the child. It reports a failure on the plan's pipe; a successful `execve` closes that.
 pub(crate) fn start(plan: &Plan<'_>, places: &Places) -> io::Result<Pid> {
     let argv = pointers(plan.argv);
-    let envp = pointers(plan.envp);
+    let mut envp = pointers(plan.envp);
     let (pid, born) = clone_into(plan.born_in)?;
     if let Some(pid) = pid {
         return Ok(pid);
+    }
+    let handed = matches!(plan.handed, Some(Handed::Socket(_)));
+    let listen_pid = handed.then(listen_pid);
+    if let (Some(listen_pid), Some(last)) = (&listen_pid, envp.len().checked_sub(1)) {
+        envp.insert(last, listen_pid.as_ptr());
     }
     let (step, error) = become_agent(plan, places, born, &argv, &envp);
     let mut report = [0; Failure::LENGTH];
@@ -163,6 +180,13 @@ pub(crate) fn start(plan: &Plan<'_>, places: &Places) -> io::Result<Pid> {
     }
     // SAFETY: `_exit` has no precondition; it keeps the child from running the parent's destructors.
     unsafe { libc::_exit(127) }
+}
+
+/// The child's own number, which is known only after the clone.
+fn listen_pid() -> CString {
+    let pid = rustix::process::getpid().as_raw_nonzero();
+    // Digits have no NUL.
+    CString::new(format!("{LISTEN_PID}={pid}")).unwrap_or_default()
 }
 
 /// `CLONE_INTO_CGROUP`; libc's constant overflows its type.
@@ -277,12 +301,21 @@ fn place_descriptors(plan: &Plan<'_>, places: &Places) -> io::Result<()> {
     rustix::stdio::dup2_stdin(plan.null)?;
     rustix::stdio::dup2_stdout(plan.output)?;
     rustix::stdio::dup2_stderr(plan.output)?;
-    let [socket, payload, report] = &places.0;
-    replace(plan.socket, socket, 0)?;
-    match plan.payload {
-        Some(file) => replace(file, payload, 0)?,
-        // SAFETY: the child never uses this descriptor again: it only makes the calls of this module.
-        None => checked(unsafe { libc::close(payload.as_raw_fd()) })?,
+    let [first, second, report] = &places.0;
+    match plan.handed {
+        Some(Handed::Payload(file)) => {
+            replace(plan.socket, first, 0)?;
+            replace(file, second, 0)?;
+        }
+        Some(Handed::Socket(handed)) => {
+            replace(handed, first, 0)?;
+            replace(plan.socket, second, 0)?;
+        }
+        None => {
+            replace(plan.socket, first, 0)?;
+            // SAFETY: the child never uses this descriptor again: it only makes the calls of this module.
+            checked(unsafe { libc::close(second.as_raw_fd()) })?;
+        }
     }
     replace(plan.report, report, libc::O_CLOEXEC)?;
     close_from(REPORT + 1)

@@ -86,12 +86,27 @@ pub enum Request {
         /// Which run.
         run: u64,
     },
+    /// Keep a socket of an app: its descriptor comes with the message. One of the same number is replaced. At most [`KEPT`].
+    Keep {
+        /// The daemon's own number for it.
+        socket: u64,
+        /// The daemon's own words, handed back with it; at most [`NOTE`] bytes.
+        note: String,
+    },
+    /// Close a kept socket. Idempotent.
+    Release {
+        /// Which.
+        socket: u64,
+    },
     /// End, if no run is held.
     Quit {},
     /// A message of a newer protocol.
     #[serde(other)]
     Unknown,
 }
+
+/// Most sockets of apps kept at one time: what the daemon holds, and room for those that are on their way.
+pub const KEPT: usize = 160;
 
 /// Most bytes of a note: an invocation line of the agents' protocol, and a little.
 pub const NOTE: usize = 20 * 1024;
@@ -139,6 +154,11 @@ pub struct Launch {
     pub closed: Vec<String>,
     /// The payload's descriptor comes with this message; the agent finds it as descriptor 4.
     pub payload: bool,
+    /// An app's socket is handed to it; the descriptor comes with this message, or is kept under this number and no longer kept
+    /// from now on. The agent finds it as descriptor 3, its own socket as 4, and `LISTEN_PID` in its environment. Never
+    /// together with a payload.
+    #[serde(default)]
+    pub socket: Option<u64>,
     /// The daemon's own words, handed back with the run; at most [`NOTE`] bytes.
     pub note: String,
 }
@@ -189,6 +209,9 @@ pub enum Event {
         cannot_enforce: Vec<String>,
         /// Cages that an earlier launcher left behind and nobody holds, now removed; a line each.
         cleared: Vec<String>,
+        /// How many [`Event::Kept`] follow the last [`Event::Held`]; absent = a launcher that keeps no sockets.
+        #[serde(default)]
+        kept: Option<u32>,
     },
     /// A request was refused; where it was a `hello`, the connection ends.
     Refused {
@@ -201,6 +224,13 @@ pub enum Event {
         run: u64,
         /// Its main process; absent = not started yet, or never.
         process: Option<Process>,
+        /// The daemon's own words.
+        note: String,
+    },
+    /// A socket that is kept. Comes with its descriptor.
+    Kept {
+        /// Its number.
+        socket: u64,
         /// The daemon's own words.
         note: String,
     },

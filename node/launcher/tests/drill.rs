@@ -246,6 +246,7 @@ pub(crate) fn shell(run: u64, script: &str) -> Launch {
         offline: false,
         closed: Vec::new(),
         payload: false,
+        socket: None,
         note: format!("note of {run}"),
     }
 }

@@ -16,6 +16,8 @@ mod hierarchies;
 #[cfg(test)]
 mod holding;
 #[cfg(test)]
+mod kept;
+#[cfg(test)]
 mod memory;
 #[cfg(test)]
 mod metering;

@@ -74,6 +74,15 @@ pub const POWER_AWAITED: Span = Span::seconds(5);
 /// oldest gives way.
 pub const ARRIVALS: usize = 64;
 
+/// Sockets that are held for one app (TRG-15), its control channels included: a server has a few doors and a few guests.
+pub const SOCKETS_PER_APP: usize = 16;
+
+/// Sockets held on one device: eight apps with as many as they may have. Each is two descriptors and an entry of epoll.
+pub const SOCKETS: usize = 128;
+
+/// Bytes that an app may leave with a socket for the run that gets it (TRGD-15): a name and a place, not a file.
+pub const SOCKET_CONTEXT: usize = 1024;
+
 /// News kept for an app that is not in the foreground: every run of a busy day. The oldest gives way; the durable
 /// completion log still has it (AMB-20).
 pub const UNHEARD: usize = 64;

@@ -79,10 +79,14 @@ pub(super) fn registration(request: wire::RegisterRequest) -> Result<Registratio
         return Err(problem::invalid("conditions", message));
     }
     let conditions = request.conditions.iter().enumerate();
+    let (entry_point, trigger) = (entry_point(request.entry_point)?, trigger(request.trigger)?);
+    if entry_point.is_none() {
+        in_process(&trigger)?;
+    }
     Ok(RegistrationRequest {
         name: task("name", request.name)?,
-        entry_point: entry_point(request.entry_point)?,
-        trigger: trigger(request.trigger)?,
+        entry_point,
+        trigger,
         conditions: conditions
             .map(|(n, number)| condition(n, *number))
             .collect::<Result<_, _>>()?,
@@ -100,6 +104,19 @@ fn group(text: String) -> Result<Option<GroupId>, Status> {
     named
         .map(|text| name("group", GroupId::new(text)))
         .transpose()
+}
+
+/// A socket is handed to a process that begins with it, which the app's own has done long ago.
+fn in_process(trigger: &policy::Trigger) -> Result<(), Status> {
+    match trigger {
+        policy::Trigger::Socket { .. } | policy::Trigger::ControlChannel { .. } => {
+            Err(problem::invalid(
+                "entry_point",
+                "missing; sockets and control channels wake an agent of the manifest, so name one",
+            ))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Empty = the app's own process (ACC-21).

@@ -51,7 +51,8 @@ impl Rate {
         }
     }
 
-    fn take(&self, uid: u32) -> bool {
+    /// Whether this call of a user is within its rate.
+    pub(super) fn take(&self, uid: u32) -> bool {
         let now = self.clock.now().running.as_millis();
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         let own = buckets.len() < USERS || buckets.contains_key(&uid);

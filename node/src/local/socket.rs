@@ -71,6 +71,16 @@ impl LocalSocket {
         })
     }
 
+    /// Removes what the daemon leaves behind: a socket that nobody listens on would only puzzle.
+    pub fn remove(path: &Path) {
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(%error, socket = %path.display(), "the socket could not be removed");
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
+
     /// Where it listens.
     pub fn path(&self) -> &Path {
         &self.path
@@ -179,6 +189,18 @@ pub(super) struct Connection {
     stream: UnixStream,
     peer: Peer,
     _place: Taken,
+}
+
+impl Connection {
+    /// The stream, for what is more than bytes.
+    pub(super) fn stream(&self) -> &UnixStream {
+        &self.stream
+    }
+
+    /// Its caller.
+    pub(super) fn peer(&self) -> &Peer {
+        &self.peer
+    }
 }
 
 impl Connected for Connection {

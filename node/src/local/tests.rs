@@ -2,6 +2,7 @@
 
 mod asked;
 mod debugging;
+mod handover;
 mod pushes;
 mod reconciling;
 mod scheduled;

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lull_document::{DocumentError, Refused, Section, unknown_name, word};
 use lull_policy::{
-    Condition, EntryPoint, GroupId, Policy, RegistrationRequest, SystemEvent, TaskName, TaskType,
-    Trigger,
+    Condition, EntryPoint, GroupId, KEEP_ALIVE_MINUTES, Policy, RegistrationRequest, Slot, Subject,
+    SystemEvent, TaskName, TaskType, Trigger,
 };
 
 use super::{Agent, bounds};
@@ -21,7 +21,7 @@ const KEYS: [&str; 7] = [
     "group",
 ];
 
-/// Triggers by their names in a manifest. Those after the first eight are known and not offered yet.
+/// Triggers by their names in a manifest. Those after the first ten are known and not offered yet.
 const TRIGGERS: [&str; 13] = [
     "timer",
     "maintenance",
@@ -38,8 +38,11 @@ const TRIGGERS: [&str; 13] = [
     "device-servicing",
 ];
 
+/// Keys of a control channel.
+const CHANNEL: [&str; 3] = ["id", "keep_alive_minutes", "hardware"];
+
 /// What has to be written.
-const EXPECTED: &str = "one of { timer = { minutes = 30 } }, { maintenance = { minutes = 30 } }, { system = { event = \"internet-available\" } }, { push = {} }, { application = {} }, { files = { path = \"/srv/inbox\" } }, { device-watcher = { match = \"usb:046d:*\" } }, { bus = { event = \"com.example.Door com.example.Door1.Opened\" } }";
+const EXPECTED: &str = "one of { timer = { minutes = 30 } }, { maintenance = { minutes = 30 } }, { system = { event = \"internet-available\" } }, { push = {} }, { application = {} }, { files = { path = \"/srv/inbox\" } }, { device-watcher = { match = \"usb:046d:*\" } }, { bus = { event = \"com.example.Door com.example.Door1.Opened\" } }, { socket = { id = \"door\" } }, { control-channel = { id = \"chat\", keep_alive_minutes = 15 } }";
 
 /// Conditions by their names in a manifest.
 const CONDITIONS: [(&str, Condition); 8] = [
@@ -164,6 +167,9 @@ fn trigger(section: &Section<'_>, policy: &Policy) -> Result<(Trigger, Needed), 
     if trigger.section("application", &[])?.is_some() {
         return Ok((Trigger::Application, ("general", TaskType::General)));
     }
+    if let Some(channel) = channel(&trigger)? {
+        return Ok((channel, ("control-channel", TaskType::ControlChannel)));
+    }
     if let Some(watched) = watched(&trigger)? {
         return Ok((watched, ("general", TaskType::General)));
     }
@@ -191,7 +197,38 @@ fn watched(trigger: &Section<'_>) -> Result<Option<Trigger>, DocumentError> {
         let event = event.ok_or_else(|| bus.missing("event", expected))?;
         return Ok(Some(Trigger::Bus { event }));
     }
+    if let Some(socket) = trigger.section("socket", &["id"])? {
+        let id = id(&socket)?;
+        return Ok(Some(Trigger::Socket { id }));
+    }
     Ok(None)
+}
+
+/// A connection that the node keeps for the app (TRG-14).
+fn channel(trigger: &Section<'_>) -> Result<Option<Trigger>, DocumentError> {
+    let Some(channel) = trigger.section("control-channel", &CHANNEL)? else {
+        return Ok(None);
+    };
+    let bounds = (*KEEP_ALIVE_MINUTES.start()).into()..=(*KEEP_ALIVE_MINUTES.end()).into();
+    let expected = format!("{} to {} minutes", bounds.start(), bounds.end());
+    let minutes = channel.whole("keep_alive_minutes", bounds)?;
+    let minutes = minutes.and_then(|minutes| u32::try_from(minutes).ok());
+    Ok(Some(Trigger::ControlChannel {
+        id: id(&channel)?,
+        keep_alive_minutes: minutes
+            .ok_or_else(|| channel.missing("keep_alive_minutes", &expected))?,
+        slot: match channel.flag("hardware")? {
+            Some(true) => Slot::Hardware,
+            Some(false) | None => Slot::Software,
+        },
+    }))
+}
+
+/// The app's own name for a socket or a channel, by which it hands one over.
+fn id(section: &Section<'_>) -> Result<Subject, DocumentError> {
+    let expected = "a name of the app's own, in quotes";
+    let id = section.parsed("id", expected, subject::plain)?;
+    id.ok_or_else(|| section.missing("id", expected))
 }
 
 /// Minutes, and whether once only.
@@ -208,17 +245,10 @@ fn period(timer: &Section<'_>, policy: &Policy) -> Result<(u32, bool), DocumentE
 }
 
 fn system_trigger(system: &Section<'_>) -> Result<Trigger, DocumentError> {
-    let events = subject::EVENTS.map(|event| (event.word(), event));
+    let events = SystemEvent::ALL.map(|event| (event.word(), event));
     let offered = events.map(|(word, _)| format!("{word:?}")).join(", ");
     let event = system.value("event", &format!("one of {offered}"), |value| {
-        let text = value.as_str().ok_or(Refused::Type)?;
-        let known = SystemEvent::ALL.iter().any(|event| event.word() == text);
-        if known && !events.iter().any(|(word, _)| *word == text) {
-            return Err(Refused::Because(format!(
-                "{text:?} is not offered by this node yet; it offers {offered}"
-            )));
-        }
-        word(text, &events)
+        word(value.as_str().ok_or(Refused::Type)?, &events)
     })?;
     let event = event.ok_or_else(|| system.missing("event", &format!("one of {offered}")))?;
     Ok(Trigger::System {

@@ -1,29 +1,12 @@
-//! What registrations can name: system events that this node tells of, and things outside by their form: a path (TRG-48), a device
+//! What registrations can name, by its form: a name of the app's own, a path (TRG-48), a device
 //! or several (TRG-46), a signal of the bus (TRG-47).
 //!
 //! What an app or a manifest writes is checked here, so that it is not accepted in silence what could never fire.
 
-use lull_policy::{NameError, Subject, SystemEvent};
+use lull_policy::{NameError, Subject};
 use zbus::names::{InterfaceName, MemberName, WellKnownName};
 
 use super::devices;
-
-/// The system events that this node can tell of: all but the reset of control channels, of which it keeps none yet.
-pub(crate) const EVENTS: [SystemEvent; 13] = [
-    SystemEvent::InternetAvailable,
-    SystemEvent::NetworkStateChange,
-    SystemEvent::UserPresent,
-    SystemEvent::UserAway,
-    SystemEvent::SessionConnected,
-    SystemEvent::PowerStateChange,
-    SystemEvent::BackgroundWorkCostChange,
-    SystemEvent::TimeZoneChange,
-    SystemEvent::SmsReceived,
-    SystemEvent::OnlineIdConnectedStateChange,
-    SystemEvent::ServicingComplete,
-    SystemEvent::LockScreenApplicationAdded,
-    SystemEvent::LockScreenApplicationRemoved,
-];
 
 /// Parts of a path. Each is a folder that the kernel watches: 32 paths of an app take 544 watches at most.
 pub(crate) const DEPTH: usize = 16;
@@ -104,6 +87,11 @@ pub(crate) enum SubjectError {
         /// What is wrong.
         problem: &'static str,
     },
+}
+
+/// A name that the app gives and the node compares: of a socket or a control channel.
+pub(crate) fn plain(text: &str) -> Result<Subject, SubjectError> {
+    Ok(Subject::new(text)?)
 }
 
 /// A path: from the root, in its plain form.

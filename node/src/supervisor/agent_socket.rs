@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 use tokio::io::unix::AsyncFd;
 
+use crate::broker::passing;
 use crate::descriptor;
 
 /// The socket.
@@ -74,19 +75,19 @@ impl AgentSocket {
         })
     }
 
-    /// Takes bytes that were looked at.
-    pub(super) fn take(&self, length: usize) -> io::Result<()> {
+    /// Takes bytes that were looked at, and the first descriptor that came with them.
+    pub(super) fn take(&self, length: usize) -> io::Result<Option<OwnedFd>> {
         let mut rest = vec![0; length];
-        let mut taken = 0;
+        let (mut taken, mut first) = (0, None);
         while let Some(part) = rest.get_mut(taken..).filter(|part| !part.is_empty()) {
-            match recv(self.socket.get_ref(), part, RecvFlags::empty()) {
-                Ok((0, _whole)) => return Ok(()),
-                Ok((count, _whole)) => taken += count,
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
+            let (count, descriptor) = passing::receive(self.socket.get_ref(), part)?;
+            first = first.or(descriptor);
+            if count == 0 {
+                break;
             }
+            taken += count;
         }
-        Ok(())
+        Ok(first)
     }
 
     /// Waits until some of the bytes could be said, and removes those. Dropping the future loses nothing.

@@ -3,9 +3,12 @@
 //! What must not be lost is committed before its line is taken from the socket. Progress may be lost, the newest wins. Stops never wait for
 //! a commit. An agent that floods its socket is read a piece at a time, and otherwise waits in its own `write`.
 
+mod handing;
+mod waits;
+
 use std::collections::VecDeque;
-use std::future::pending;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +17,8 @@ use lull_policy::{Event, Exit, HostKind, Launch, Report, RunId, ScheduledKind, S
 use lull_proto::agent::{FromAgent, PROTOCOL, ToAgent};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Sleep;
+
+use waits::{delivered, handed, heard, rung, said};
 
 use super::Setup;
 use super::agent_socket::{AgentSocket, Heard};
@@ -85,6 +90,8 @@ pub(super) struct Conversation {
 #[derive(Default)]
 struct Waits {
     delivery: Option<(PortFuture<'static, Result<(), EngineError>>, usize)>,
+    /// A socket is being handed over.
+    handing: Option<PortFuture<'static, ToAgent>>,
     rest: Option<Pin<Box<Sleep>>>,
     progress: Option<Pin<Box<Sleep>>>,
 }
@@ -92,6 +99,7 @@ struct Waits {
 /// What happened.
 enum Happened {
     Delivered(Result<(), EngineError>),
+    Handed(Box<ToAgent>),
     Desk(Option<ToRun>),
     Cancel,
     Memory,
@@ -153,7 +161,16 @@ impl Conversation {
         let preparing = tokio::task::spawn_blocking(move || {
             let entry_point = launch.entry_point.as_ref().ok_or(NO_AGENT)?;
             let program = setup.catalog.agent(&launch.app, entry_point)?;
-            order::order(&launch, program, setup.clock.now(), sabotage::limits_off())
+            // Last, so that what fails before leaves it where it is.
+            let details = launch.details.as_ref();
+            let taken = details.and_then(|details| setup.broker.give(&launch.app, details));
+            order::order(
+                &launch,
+                program,
+                taken,
+                setup.clock.now(),
+                sabotage::limits_off(),
+            )
         });
         let prepared = preparing.await.unwrap_or_else(|_panicked| {
             Err("the catalog of agents failed; its log says where".to_owned())
@@ -170,7 +187,8 @@ impl Conversation {
     async fn converse(&mut self) -> Result<(), EngineError> {
         let mut waits = Waits::default();
         loop {
-            if waits.delivery.is_none() && self.queue.is_empty() && self.end.is_some() {
+            let handing = waits.handing.is_some();
+            if waits.delivery.is_none() && !handing && self.queue.is_empty() && self.end.is_some() {
                 // Nobody writes any more: what is in the socket is all there is.
                 match self.left() {
                     Some(lines) => self.take_lines(&lines, &mut waits).await,
@@ -183,7 +201,7 @@ impl Conversation {
                 let delivery = deliver(Arc::clone(&self.setup.engine), event);
                 waits.delivery = Some((Box::pin(delivery), length));
             }
-            if waits.delivery.is_none() && self.end.is_some() {
+            if waits.delivery.is_none() && waits.handing.is_none() && self.end.is_some() {
                 continue;
             }
             match self.wait(&mut waits).await {
@@ -193,7 +211,11 @@ impl Conversation {
                         .take()
                         .map_or(0, |(_delivery, length)| length);
                     result?;
-                    self.take(length);
+                    drop(self.take(length));
+                }
+                Happened::Handed(answer) => {
+                    waits.handing = None;
+                    self.answer(&answer);
                 }
                 // The desk is gone: so is the daemon.
                 Happened::Desk(None) => return Err(EngineError::Ending),
@@ -214,12 +236,13 @@ impl Conversation {
 
     async fn wait(&mut self, waits: &mut Waits) -> Happened {
         let socket = self.socket.as_ref();
-        let listening =
-            !self.deaf && waits.delivery.is_none() && waits.rest.is_none() && self.queue.is_empty();
+        let busy = waits.delivery.is_some() || waits.handing.is_some() || waits.rest.is_some();
+        let listening = !self.deaf && !busy && self.queue.is_empty();
         let speaking = !self.mute && !self.outbox.is_empty();
         tokio::select! {
             biased;
             result = delivered(&mut waits.delivery) => Happened::Delivered(result),
+            answer = handed(&mut waits.handing) => Happened::Handed(Box::new(answer)),
             word = self.from_desk.recv() => Happened::Desk(word),
             Ok(()) = self.cancel.changed() => Happened::Cancel,
             () = self.memory.changed() => Happened::Memory,
@@ -243,10 +266,7 @@ impl Conversation {
             }
             ToRun::Memory { usage, limit } => {
                 self.asked = false;
-                if self.outbox.len() < OUTBOX {
-                    self.outbox
-                        .extend(line(&ToAgent::MemoryUsage { usage, limit }));
-                }
+                self.answer(&ToAgent::MemoryUsage { usage, limit });
             }
             // Its process was killed: the socket says so next.
             ToRun::Killed => {}
@@ -261,6 +281,12 @@ impl Conversation {
             && let Some(line) = self.memory.line()
         {
             self.outbox.extend(line);
+        }
+    }
+
+    fn answer(&mut self, answer: &ToAgent) {
+        if self.outbox.len() < OUTBOX {
+            self.outbox.extend(line(answer));
         }
     }
 
@@ -345,6 +371,12 @@ impl Conversation {
                 taken += line.len();
                 continue;
             };
+            if let FromAgent::HandOver(asked) = message {
+                drop(self.take(std::mem::take(&mut taken)));
+                let descriptor = self.take(line.len());
+                waits.handing = Some(self.hand_over(asked, descriptor));
+                break;
+            }
             if let Some(report) = self.take_message(message).await {
                 self.pass_on_progress(waits);
                 let run = self.run;
@@ -354,7 +386,7 @@ impl Conversation {
             }
             taken += line.len();
         }
-        self.take(taken);
+        drop(self.take(taken));
         if waits.progress.is_none() {
             self.pass_on_progress(waits);
         }
@@ -389,6 +421,8 @@ impl Conversation {
                 message.truncate(message.floor_char_boundary(bounds::MESSAGE));
                 return Some(Report::Aborted { message });
             }
+            // Taken with its descriptor before.
+            FromAgent::HandOver(_) => {}
             FromAgent::Unknown => self.setup.board.count("agent-lines-skipped"),
         }
         None
@@ -482,13 +516,14 @@ impl Conversation {
         scheduled && *exit == Exit::Status(0)
     }
 
-    fn take(&mut self, length: usize) {
-        if length > 0
-            && let Some(Err(error)) = self.socket.as_ref().map(|socket| socket.take(length))
-        {
+    /// Takes bytes that were looked at, and the descriptor that came with them.
+    fn take(&mut self, length: usize) -> Option<OwnedFd> {
+        let socket = self.socket.as_ref().filter(|_| length > 0)?;
+        socket.take(length).unwrap_or_else(|error| {
             tracing::warn!(run = self.run.0, %error, "the agent's socket failed");
             self.deaf = true;
-        }
+            None
+        })
     }
 
     async fn tell_desk(&self, word: FromRun) {
@@ -503,39 +538,5 @@ fn word(reason: lull_policy::CancelReason) -> String {
         Ok(serde_json::Value::String(word)) => word,
         // A reason is one word; its number is said beside it in any case.
         _ => String::new(),
-    }
-}
-
-async fn delivered(
-    delivery: &mut Option<(PortFuture<'static, Result<(), EngineError>>, usize)>,
-) -> Result<(), EngineError> {
-    match delivery {
-        Some((delivery, _length)) => delivery.await,
-        None => pending().await,
-    }
-}
-
-async fn heard(socket: Option<&AgentSocket>, listening: bool) -> io::Result<Heard> {
-    match socket {
-        Some(socket) if listening => socket.hear().await,
-        _ => pending().await,
-    }
-}
-
-async fn said(
-    socket: Option<&AgentSocket>,
-    outbox: &mut Vec<u8>,
-    speaking: bool,
-) -> io::Result<()> {
-    match socket {
-        Some(socket) if speaking => socket.say(outbox).await,
-        _ => pending().await,
-    }
-}
-
-async fn rung(timer: &mut Option<Pin<Box<Sleep>>>) {
-    match timer {
-        Some(timer) => timer.await,
-        None => pending().await,
     }
 }

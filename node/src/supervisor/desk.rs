@@ -3,6 +3,8 @@
 //! It never waits for a conversation, and for the launcher only while that is behind; stops are taken first. While the
 //! launcher is away, stops are kept with their runs, and launches stay in their channel.
 
+mod errands;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
 use std::os::fd::{AsFd, OwnedFd};
@@ -16,7 +18,7 @@ use tokio::task::JoinSet;
 
 use super::conversation::{Begin, Conversation};
 use super::front_desk::{self, FrontSeat, is_front};
-use super::launcher::{Launcher, retry};
+use super::launcher::{Launcher, reconnect, retry};
 use super::memory::{self, Held};
 use super::metering::{Metered, Metering};
 use super::order::{Note, Order};
@@ -86,6 +88,7 @@ impl Desk {
         self.adopt().await?;
         let (mut launching, mut stopping) = (true, true);
         let mut reconnection: Option<Reconnection> = None;
+        let broker = self.setup.broker.clone();
         while launching || stopping {
             if self.launcher.is_none() && reconnection.is_none() {
                 self.answer_questions();
@@ -99,6 +102,7 @@ impl Desk {
                     None => stopping = false,
                 },
                 Some(word) = self.from_runs.recv() => self.serve_run(word).await,
+                () = broker.errand(), if connected => self.run_errands().await,
                 event = receive(self.launcher.as_ref()) => match event {
                     Ok((event, socket)) => self.hear(event, socket).await,
                     Err(error) => self.lose(&error),
@@ -331,6 +335,7 @@ impl Desk {
             return;
         };
         if seat.killed {
+            errands::let_go(&self.setup.broker, &order);
             return end(seat, End::never("it was killed before it started"));
         }
         seat.stage = Stage::Ordered {
@@ -350,9 +355,12 @@ impl Desk {
         let Stage::Ordered { order, sent_to } = &mut seat.stage else {
             return;
         };
+        if order.launch.socket.is_some() && !self.setup.broker.can_hand() {
+            return end(seat, End::never(errands::OLD_LAUNCHER));
+        }
         let request = Request::Launch(order.launch.clone());
         match launcher
-            .send(&request, order.payload.as_ref().map(AsFd::as_fd))
+            .send(&request, order.descriptor.as_ref().map(AsFd::as_fd))
             .await
         {
             Ok(()) => {
@@ -366,6 +374,7 @@ impl Desk {
             }
             Err(ClientError::Channel(error @ lull_launcher::ChannelError::TooLong { .. })) => {
                 let message = format!("{error}; shorten the agent's arguments or environment");
+                errands::let_go(&self.setup.broker, order);
                 end(seat, End::never(&message));
             }
             Err(error) => {
@@ -432,7 +441,7 @@ impl Desk {
             Event::Refused { message } => {
                 tracing::error!(%message, "the launcher refused a request");
             }
-            Event::Welcome { .. } | Event::Held { .. } | Event::Unknown => {}
+            Event::Welcome { .. } | Event::Held { .. } | Event::Kept { .. } | Event::Unknown => {}
         }
     }
 
@@ -568,20 +577,5 @@ async fn reconnected(reconnection: &mut Option<Reconnection>) -> (Launcher, Vec<
     match reconnection {
         Some(reconnection) => reconnection.await,
         None => pending().await,
-    }
-}
-
-/// Connects again, however long it takes.
-async fn reconnect(setup: Arc<Setup>) -> (Launcher, Vec<HeldRun>) {
-    let mut retry = retry();
-    loop {
-        tokio::time::sleep(retry.next(random())).await;
-        match Launcher::attempt(&setup).await {
-            Ok(connection) => return connection,
-            Err(error) => {
-                let error: &dyn std::error::Error = &error;
-                tracing::warn!(error, "no launcher yet");
-            }
-        }
     }
 }

@@ -47,7 +47,7 @@ impl Conversation {
                 serial,
                 lease,
             }) => {
-                self.note = Some(order::note(&launch));
+                self.note = Some(order::note(&launch, None));
                 self.hosted = Some(Hosted {
                     app,
                     serial,

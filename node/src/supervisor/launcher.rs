@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 use lull_launcher::wire::{Event, Request};
@@ -9,6 +10,7 @@ use lull_launcher::{Client, ClientError, HeldRun, VERSION};
 use tokio::io::unix::AsyncFd;
 
 use super::{Setup, SupervisorError};
+use crate::broker::Broker;
 use crate::descriptor;
 use crate::retry::{Retry, random};
 
@@ -21,6 +23,21 @@ const ATTEMPTS: usize = 5;
 /// Connects again after a loss.
 pub(super) fn retry() -> Retry {
     Retry::new(Duration::from_millis(200), Duration::from_secs(10))
+}
+
+/// Connects again, however long it takes.
+pub(super) async fn reconnect(setup: Arc<Setup>) -> (Launcher, Vec<HeldRun>) {
+    let mut retry = retry();
+    loop {
+        tokio::time::sleep(retry.next(random())).await;
+        match Launcher::attempt(&setup).await {
+            Ok(connection) => return connection,
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(error, "no launcher yet");
+            }
+        }
+    }
 }
 
 /// A connection that has said hello.
@@ -60,12 +77,14 @@ impl Launcher {
             launcher_command,
             launcher_socket,
             cages,
+            broker,
             ..
         } = setup.clone();
         let connecting = tokio::task::spawn_blocking(move || {
             lull_launcher::spawn(&launcher_command, &launcher_socket)
                 .map_err(SupervisorError::Launcher)?;
-            connect(&launcher_socket, &cages).map_err(|source| SupervisorError::Connection {
+            let connected = connect(&launcher_socket, &cages, &broker);
+            connected.map_err(|source| SupervisorError::Connection {
                 socket: launcher_socket.clone(),
                 source,
             })
@@ -136,8 +155,14 @@ impl Launcher {
 type Connection = (Client, lull_launcher::Greeting, Vec<HeldRun>);
 
 /// Connects; a launcher of another build that holds nothing is asked to make room for one of this build.
-fn connect(socket: &std::path::Path, cages: &str) -> Result<Connection, ClientError> {
-    let (client, greeting, held) = Client::connect(socket, cages)?;
+fn connect(
+    socket: &std::path::Path,
+    cages: &str,
+    broker: &Broker,
+) -> Result<Connection, ClientError> {
+    let (client, mut greeting, held) = Client::connect(socket, cages)?;
+    // Before it can be asked to end: the sockets that it keeps go on with the next one.
+    broker.meet(greeting.kept.take());
     if greeting.version != VERSION && held.is_empty() {
         client.quit()?;
         // The next attempt starts a new one.

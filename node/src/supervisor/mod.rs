@@ -29,7 +29,7 @@ mod order;
 mod sabotage;
 mod seat;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -38,6 +38,7 @@ use lull_launcher::ClientError;
 use lull_policy::RunId;
 use tokio::sync::mpsc;
 
+use crate::broker::Broker;
 use crate::clock::ClockRef;
 use crate::fronts::Fronts;
 use crate::ports::{EngineError, EngineRef, RunOrder};
@@ -58,6 +59,8 @@ pub struct Setup {
     pub clock: ClockRef,
     /// Where runs, the launcher and what cannot be enforced are shown.
     pub board: Arc<StatusBoard>,
+    /// Who holds the sockets that runs get and hand over.
+    pub broker: Broker,
     /// How the launcher is started where none answers.
     pub launcher_command: Vec<String>,
     /// Where it answers.

@@ -7,17 +7,20 @@ use std::os::fd::OwnedFd;
 use lull_launcher::sandbox::Sandbox;
 use lull_launcher::wire;
 use lull_policy::{
-    AppId, Class, Details, Launch, MemoryLayers, Now, Push, Running, Trigger, TriggerKind,
+    AppId, ChannelActivity, Class, Details, Launch, MemoryLayers, Now, Push, Running,
+    SocketActivity, Trigger, TriggerKind,
 };
 use lull_proto::agent::{
-    Invocation, LINE_LIMIT, Occasion, PROTOCOL, PushDetails, ToAgent, environment,
+    HandedSocket, Invocation, LINE_LIMIT, Occasion, PROTOCOL, PushDetails, ToAgent, environment,
 };
+use lull_proto::handover::hex;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use serde::{Deserialize, Serialize};
 
 use super::AgentProgram;
 use super::front_desk::front_run;
 use super::nodes::nodes;
+use crate::broker::Taken;
 
 /// Processes and threads of an agent at one time. An agent is a small program: a shell script needs four, a runtime with a thread for
 /// each processor a few dozen.
@@ -26,7 +29,7 @@ pub(super) const PIDS: u32 = 128;
 /// Open descriptors of each of its processes: the usual soft bound.
 pub(super) const OPEN_FILES: u64 = 1024;
 
-/// The descriptor of the agent's socket, and that of the payload.
+/// The descriptor of the agent's socket to the node, and that of the payload.
 const SOCKET: &str = "3";
 const PAYLOAD: &str = "4";
 
@@ -35,6 +38,11 @@ const NODE_SOCKET: &str = "LULL_NODE_SOCKET";
 
 /// Tells an app's own process that nobody is looking at it.
 const BACKGROUND: &str = "--background";
+/// The descriptor of the agent's socket to the node where an app's socket is handed to it, which has to be 3.
+const BESIDE_LISTENING: &str = "4";
+
+/// Bytes of a name in `LISTEN_FDNAMES`.
+const FD_NAME: usize = 255;
 
 /// What is inherited of the daemon's own environment.
 const INHERITED: [&str; 3] = ["PATH", "LANG", "TZ"];
@@ -87,17 +95,19 @@ impl Note {
 #[derive(Debug)]
 pub(super) struct Order {
     pub(super) launch: Box<wire::Launch>,
-    pub(super) payload: Option<OwnedFd>,
+    /// The payload, or the app's socket that is handed to it.
+    pub(super) descriptor: Option<OwnedFd>,
 }
 
 /// Makes the order of a run.
 pub(super) fn order(
     launch: &Launch,
     program: AgentProgram,
+    taken: Option<Taken>,
     now: Now,
     limits_off: bool,
 ) -> Result<(Order, Note), String> {
-    let note = note(launch);
+    let note = note(launch, taken.as_ref());
     let payload = launch.push.as_ref().map(|push| seal(&push.payload));
     let payload = payload
         .transpose()
@@ -108,7 +118,7 @@ pub(super) fn order(
     let order = wire::Launch {
         run: launch.run.0,
         program: program_path,
-        environment: environment(launch, &program, &folder, now),
+        environment: environment(launch, &note, &program, &folder, now),
         args: program.args,
         uid: program.uid,
         gid: program.gid,
@@ -123,11 +133,12 @@ pub(super) fn order(
         offline: !launch.network,
         closed: closed(launch),
         payload: payload.is_some(),
+        socket: taken.as_ref().map(|taken| taken.serial),
         note: note.encode(),
     };
     let order = Order {
         launch: Box::new(order),
-        payload,
+        descriptor: taken.map(|taken| taken.socket).or(payload),
     };
     Ok((order, note))
 }
@@ -168,6 +179,7 @@ pub(super) fn front(
         offline: false,
         closed: Vec::new(),
         payload: false,
+        socket: None,
         note: app.to_string(),
     }))
 }
@@ -209,7 +221,7 @@ fn text(what: &str, path: &std::path::Path) -> Result<String, String> {
     text.ok_or_else(|| format!("{what} {} is not UTF-8; rename it", path.display()))
 }
 
-pub(super) fn note(launch: &Launch) -> Note {
+pub(super) fn note(launch: &Launch, taken: Option<&Taken>) -> Note {
     let mut note = Note {
         invocation: Invocation {
             protocol: PROTOCOL,
@@ -218,7 +230,7 @@ pub(super) fn note(launch: &Launch) -> Note {
             task: launch.task.to_string(),
             entry_point: entry_point(launch),
             trigger: trigger(&launch.trigger),
-            occasion: launch.details.as_ref().and_then(occasion),
+            occasion: launch.details.as_ref().and_then(|d| occasion(d, taken)),
             push: launch.push.as_ref().map(details),
             attempt: launch.attempt,
             cancel_after_ms: None,
@@ -244,7 +256,13 @@ pub(super) fn note(launch: &Launch) -> Note {
 }
 
 /// What the firing is about; a text message is told by the trigger's name alone.
-fn occasion(details: &Details) -> Option<Occasion> {
+fn occasion(details: &Details, taken: Option<&Taken>) -> Option<Occasion> {
+    let socket = || {
+        taken.map(|taken| HandedSocket {
+            kind: taken.kind.word().to_owned(),
+            context: hex(&taken.context),
+        })
+    };
     match details {
         Details::Device { device, present } => Some(Occasion::Device {
             device: device.to_string(),
@@ -256,24 +274,92 @@ fn occasion(details: &Details) -> Option<Occasion> {
         Details::Bus { event } => Some(Occasion::Bus {
             event: event.to_string(),
         }),
-        Details::Sms | Details::Socket { .. } | Details::Channel { .. } => None,
+        Details::Socket { id, activity } => Some(Occasion::Socket {
+            id: id.to_string(),
+            activity: activity_word(*activity).to_owned(),
+            number: activity.number(),
+            socket: socket(),
+        }),
+        Details::Channel { id, activity } => Some(Occasion::Channel {
+            id: id.to_string(),
+            activity: channel_word(*activity).to_owned(),
+            socket: socket(),
+        }),
+        Details::Sms => None,
     }
 }
 
+/// TRGD-16.
+fn activity_word(activity: SocketActivity) -> &'static str {
+    match activity {
+        SocketActivity::Activity => "socket-activity",
+        SocketActivity::Accepted => "connection-accepted",
+        SocketActivity::KeepAlive => "keep-alive-timer-expired",
+        SocketActivity::Closed => "socket-closed",
+    }
+}
+
+/// TRGD-10.
+fn channel_word(activity: ChannelActivity) -> &'static str {
+    match activity {
+        ChannelActivity::Message => "message",
+        ChannelActivity::KeepAlive => "keep-alive",
+        ChannelActivity::Reset => "reset",
+    }
+}
+
+/// An id as `sd_listen_fds_with_names(3)` knows names.
+fn fd_name(id: &str) -> String {
+    let fits = id.len() <= FD_NAME && id.bytes().all(|b| (b' '..0x7f).contains(&b) && b != b':');
+    if fits { id } else { "unknown" }.to_owned()
+}
+
+/// A socket as a plain command finds it.
+fn socket_variables(occasion: Option<&Occasion>) -> [(&'static str, Option<String>); 6] {
+    let (id, activity, socket) = match occasion {
+        Some(
+            Occasion::Socket {
+                id,
+                activity,
+                socket,
+                ..
+            }
+            | Occasion::Channel {
+                id,
+                activity,
+                socket,
+            },
+        ) => (Some(id), Some(activity), socket.as_ref()),
+        _ => (None, None, None),
+    };
+    let name = socket.and(id).map(|id| fd_name(id));
+    [
+        (environment::SOCKET_ID, id.cloned()),
+        (environment::SOCKET_ACTIVITY, activity.cloned()),
+        (environment::SOCKET_KIND, socket.map(|s| s.kind.clone())),
+        (
+            environment::SOCKET_CONTEXT,
+            socket.map(|s| s.context.clone()),
+        ),
+        (environment::LISTEN_FDS, socket.map(|_| "1".to_owned())),
+        (environment::LISTEN_FDNAMES, name),
+    ]
+}
+
 /// An occasion as a plain command finds it.
-fn occasion_variables(occasion: Option<Occasion>) -> [(&'static str, Option<String>); 4] {
+fn occasion_variables(occasion: Option<&Occasion>) -> [(&'static str, Option<String>); 4] {
     let (mut device, mut change, mut path, mut event) = (None, None, None, None);
     match occasion {
         Some(Occasion::Device {
             device: name,
             present,
         }) => {
-            device = Some(name);
-            change = Some(if present { "arrived" } else { "left" }.to_owned());
+            device = Some(name.clone());
+            change = Some(if *present { "arrived" } else { "left" }.to_owned());
         }
-        Some(Occasion::Files { path: changed }) => path = Some(changed),
-        Some(Occasion::Bus { event: heard }) => event = Some(heard),
-        Some(Occasion::Unknown) | None => {}
+        Some(Occasion::Files { path: changed }) => path = Some(changed.clone()),
+        Some(Occasion::Bus { event: heard }) => event = Some(heard.clone()),
+        Some(Occasion::Socket { .. } | Occasion::Channel { .. } | Occasion::Unknown) | None => {}
     }
     [
         (environment::DEVICE, device),
@@ -315,6 +401,7 @@ fn trigger(trigger: &Trigger) -> String {
 /// The whole environment of an agent: the little that is inherited, the manifest's, and the node's own over both.
 fn environment(
     launch: &Launch,
+    note: &Note,
     program: &AgentProgram,
     folder: &str,
     now: Now,
@@ -327,7 +414,13 @@ fn environment(
     let push = launch.push.as_ref();
     let text = push.and_then(|push| String::from_utf8(push.payload.clone()).ok());
     let seconds = |at: Running| (at.since(now.running).as_millis() + 500) / 1_000;
-    own(environment::SOCKET_FD, Some(SOCKET.to_owned()));
+    let occasion = note.invocation.occasion.as_ref();
+    let sockets = socket_variables(occasion);
+    let listening = sockets
+        .iter()
+        .any(|(name, value)| *name == environment::LISTEN_FDS && value.is_some());
+    let socket = if listening { BESIDE_LISTENING } else { SOCKET };
+    own(environment::SOCKET_FD, Some(socket.to_owned()));
     own(environment::PAYLOAD_FD, push.map(|_| PAYLOAD.to_owned()));
     own(
         environment::PAYLOAD,
@@ -337,7 +430,7 @@ fn environment(
     own(environment::APP, Some(launch.app.to_string()));
     own(environment::TASK, Some(launch.task.to_string()));
     own(environment::TRIGGER, Some(trigger(&launch.trigger)));
-    for (name, value) in occasion_variables(launch.details.as_ref().and_then(occasion)) {
+    for (name, value) in occasion_variables(occasion).into_iter().chain(sockets) {
         own(name, value);
     }
     own(environment::PUSH_ID, push.map(|push| push.id.to_string()));

@@ -96,7 +96,7 @@ impl Launcher {
                 return;
             };
             match daemon.channel.receive() {
-                Ok(Received::Message(request, fd)) => self.obey(request, fd.as_ref()),
+                Ok(Received::Message(request, fd)) => self.obey(request, fd),
                 Ok(Received::Closed) => return self.lose_daemon(),
                 Err(error) if error.would_block() => break,
                 Err(error @ (ChannelError::TooLong { .. } | ChannelError::Malformed(_))) => {

@@ -11,7 +11,7 @@ use crate::run::Run;
 use crate::wire::{Event, Exit, Launch, NOTE, PROTOCOL, Request};
 
 impl Launcher {
-    pub(super) fn obey(&mut self, request: Request, fd: Option<&OwnedFd>) {
+    pub(super) fn obey(&mut self, request: Request, fd: Option<OwnedFd>) {
         if let Request::Hello { protocol: _, cages } = &request {
             return self.greet(cages);
         }
@@ -21,6 +21,8 @@ impl Launcher {
         match request {
             Request::Hello { .. } | Request::Unknown => {}
             Request::Launch(order) => self.launch(&order, fd),
+            Request::Keep { socket, note } => self.keep(socket, note, fd),
+            Request::Release { socket } => drop(self.kept.remove(&socket)),
             Request::Note { run, note } => {
                 if let (Some(run), true) = (self.runs.get_mut(&run), note.len() <= NOTE) {
                     run.note = note;
@@ -100,6 +102,7 @@ impl Launcher {
                 held: u32::try_from(self.runs.len()).unwrap_or(u32::MAX),
                 cannot_enforce,
                 cleared,
+                kept: Some(self.count_kept()),
             },
             None,
         );
@@ -111,6 +114,7 @@ impl Launcher {
             };
             self.tell(&event, socket);
         }
+        self.tell_kept();
         for id in ids {
             self.tell_end(id);
         }
@@ -137,7 +141,7 @@ impl Launcher {
         Ok(cleared)
     }
 
-    pub(super) fn launch(&mut self, order: &Launch, payload: Option<&OwnedFd>) {
+    pub(super) fn launch(&mut self, order: &Launch, descriptor: Option<OwnedFd>) {
         let id = order.run;
         if self.runs.contains_key(&id) {
             self.tell_start(id);
@@ -151,7 +155,10 @@ impl Launcher {
         }
         let origin = Origin::from(order);
         let note = order.note.clone();
-        let run = match launch::start(order, payload, cages, &self.ground) {
+        // From here on it is the run's: it closes with the run unless that hands it back.
+        let kept = order.socket.and_then(|socket| self.kept.remove(&socket));
+        let descriptor = descriptor.or_else(|| kept.map(|kept| kept.descriptor));
+        let run = match launch::start(order, descriptor.as_ref(), cages, &self.ground) {
             Ok(child) => Run::started(id, note, origin, child, clock::now()),
             Err(error) => Run::failed(id, note, origin, chain(&error)),
         };

@@ -13,6 +13,8 @@ mod devices;
 mod explain;
 mod firings;
 mod fronts;
+
+mod holding;
 mod hosts;
 mod intensive;
 mod launch_for_test;

@@ -187,7 +187,7 @@ const CHANGES: &[(&str, &str)] = &[
     ("trigger = { push = {} }", "trigger = { media = {} }"),
     (
         "trigger = { push = {} }",
-        "trigger = { system = { event = \"control-channel-reset\" } }",
+        "trigger = { control-channel = { id = \"chat\", keep_alive_minutes = 14 } }",
     ),
     ("trigger = { push = {} }", "trigger = { application = {} }"),
     ("trigger = { push = {} }", "trigger = { timer = {} }"),

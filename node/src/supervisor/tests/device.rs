@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::super::*;
 use super::stage::{PATIENCE, Scripts, cages_name, launcher_command};
+use crate::broker::Broker;
 use crate::clock::System;
 use crate::engine::{EngineHandle, Setting, channels};
 use crate::fronts::Fronts;
@@ -70,6 +71,7 @@ impl WholeDevice {
             launcher_command: command(launcher_command(&socket)),
             launcher_socket: socket,
             cages: cages_name(),
+            broker: Broker::new(Arc::clone(&door), Arc::clone(&clock), Arc::clone(&board)),
             fronts: Fronts::default(),
             local_socket: folder.path().join("local.sock"),
         })

@@ -7,6 +7,6 @@ mod holding;
 mod hosted;
 mod metering;
 mod orders;
-mod stage;
+pub(crate) mod stage;
 mod state;
 mod talk;

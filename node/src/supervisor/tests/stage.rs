@@ -19,7 +19,7 @@ use crate::fronts::Fronts;
 use crate::ports::{Engine, PortFuture};
 
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
-pub(super) const UID: u32 = 61_235;
+pub(crate) const UID: u32 = 61_235;
 
 /// Set in the process that is to be the launcher.
 const ROLE: &str = "LULL_TEST_LAUNCHER";
@@ -41,7 +41,7 @@ fn a_launcher_is_started_where_none_answers() {
     assert!(!socket.exists());
 }
 
-fn needs_root() {
+pub(crate) fn needs_root() {
     assert!(
         rustix::process::geteuid().is_root(),
         "this test needs root: it makes cgroups and becomes other users"
@@ -53,7 +53,7 @@ fn own_program() -> String {
     own.to_str().unwrap().to_owned()
 }
 
-pub(super) fn launcher_command(socket: &Path) -> Vec<String> {
+pub(crate) fn launcher_command(socket: &Path) -> Vec<String> {
     let own = std::env::current_exe().unwrap();
     vec![
         "/usr/bin/env".into(),
@@ -65,7 +65,7 @@ pub(super) fn launcher_command(socket: &Path) -> Vec<String> {
     ]
 }
 
-pub(super) fn cages_name() -> String {
+pub(crate) fn cages_name() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     format!("lull-test-{}-{number}", std::process::id())
@@ -270,11 +270,14 @@ impl Stage {
         let scripts = Arc::new(Scripts::default());
         let engine: EngineRef = Arc::<Scribe>::clone(&scribe);
         let catalog: Arc<dyn AgentCatalog> = Arc::<Scripts>::clone(&scripts);
+        let clock: ClockRef = Arc::new(System::new().unwrap());
+        let board = Arc::new(StatusBoard::new());
         let setup = Setup {
+            broker: Broker::new(Arc::clone(&engine), Arc::clone(&clock), Arc::clone(&board)),
             engine,
             catalog,
-            clock: Arc::new(System::new().unwrap()),
-            board: Arc::new(StatusBoard::new()),
+            clock,
+            board,
             launcher_command: launcher_command(&socket),
             launcher_socket: socket,
             cages: cages_name(),
