@@ -20,16 +20,21 @@ fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_default()
 }
 
+/// Its output is kept with the run.
+fn say(words: impl std::fmt::Display) {
+    writeln!(io::stdout(), "{words}").unwrap();
+}
+
 /// Says what it found, does its part, and ends.
 pub(super) fn play(part: &str) {
-    println!(
+    say(format!(
         "found {} {} {} {} {}",
         variable(environment::LISTEN_FDNAMES),
         variable(environment::SOCKET_ID),
         variable(environment::SOCKET_ACTIVITY),
         variable(environment::SOCKET_KIND),
         variable(environment::SOCKET_CONTEXT),
-    );
+    ));
     let handed = io::stdin().as_fd().try_clone_to_owned().unwrap();
     match part {
         "answer" => hand_over(answer(handed).as_fd()),
@@ -38,7 +43,10 @@ pub(super) fn play(part: &str) {
             let stream = TcpStream::from(handed);
             let mut bytes = [0; 64];
             let length = (&stream).read(&mut bytes).unwrap();
-            println!("read {}", String::from_utf8_lossy(&bytes[..length]));
+            say(format!(
+                "read {}",
+                String::from_utf8_lossy(&bytes[..length])
+            ));
             hand_over(stream.as_fd());
         }
         part => panic!("{part}"),
@@ -84,7 +92,7 @@ fn hand_over(socket: BorrowedFd<'_>) {
         heard.extend(byte);
     }
     match serde_json::from_slice(&heard).unwrap() {
-        ToAgent::HandedOver { refused, .. } => println!("handed over: {refused:?}"),
+        ToAgent::HandedOver { refused, .. } => say(format!("handed over: {refused:?}")),
         other => panic!("{other:?}"),
     }
 }

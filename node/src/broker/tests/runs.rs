@@ -183,7 +183,7 @@ fn in_yard<F: Future<Output = ()>>(part: &'static str, test: impl FnOnce(Yard) -
     });
 }
 
-async fn greeted(address: SocketAddr) -> TcpStream {
+fn greeted(address: SocketAddr) -> TcpStream {
     TcpStream::connect(address).unwrap()
 }
 
@@ -205,7 +205,7 @@ fn a_listener_goes_to_its_run_and_back() {
         let (listener, address) = listener();
         yard.hand_over(listener).await;
         for context in ["6c6566742077697468206974", "616761696e"] {
-            let guest = greeted(address).await;
+            let guest = greeted(address);
             let printed = yard.run().await;
             let found = format!("found door door connection-accepted listener {context}");
             assert!(printed.contains(&found), "{printed}");
@@ -221,7 +221,7 @@ fn a_socket_that_is_not_handed_back_closes_with_its_run() {
     in_yard("keep", async |mut yard| {
         let (listener, address) = listener();
         yard.hand_over(listener).await;
-        let guest = greeted(address).await;
+        let guest = greeted(address);
         let printed = yard.run().await;
         assert!(printed.contains("connection-accepted"), "{printed}");
         assert_eq!(words(guest), "welcome");
