@@ -215,8 +215,13 @@ impl Life {
     }
 
     /// Ends it and waits a moment for its file to be closed.
-    pub(super) async fn end(self, config: &StoreConfig) {
+    pub(super) async fn end(mut self, config: &StoreConfig) {
         self.handle.end().await;
+        // Of a commit that nobody waited for, the counters tell.
+        let failed = self.board.counter("commits-failed");
+        if failed > 0 {
+            self.said.say(&format!("refused {failed} commits in all"));
+        }
         drop(self);
         // The store's thread closes the file; where that fails the log stays.
         let log = format!("{}-wal", config.path.display());
