@@ -96,6 +96,7 @@ fn launch(client: &Client, run: u64) -> Result<f64> {
             | Event::Held { .. }
             | Event::Usage { .. }
             | Event::Sampled { .. }
+            | Event::Kept { .. }
             | Event::Unknown => {}
         }
     }

@@ -323,16 +323,14 @@ fn a_run_loses_the_network_in_standby_and_has_it_back() {
 fn what_cannot_be_performed_is_counted_and_told() {
     on_runtime(async |arbiter| {
         let rig = rig(&arbiter, PATIENCE).await;
-        let (app, state) = (app(), lull_policy::FrontState::Foreground);
-        let front = Event::FrontChanged { app, state };
-        rig.door.commit(front).await.unwrap();
-        for id in ["p1", "p2"] {
-            rig.door.commit(push(id)).await.unwrap();
-        }
-        until(|| async { rig.board.counter(orders::NOT_OFFERED) == 2 }).await;
+        let mut photos = photos();
+        photos.agents[0].resource_group = Some("shared".into());
+        rig.door.commit(Event::Apps(vec![photos])).await.unwrap();
+        rig.call(raise()).await.unwrap();
+        until(|| async { rig.board.counter(orders::NOT_OFFERED) == 1 }).await;
         let told = rig.board.read().cannot_enforce;
         assert_eq!(told.len(), 1, "{told:?}");
-        assert!(told.first().unwrap().contains("PSH-10"), "{told:?}");
+        assert!(told.first().unwrap().contains("RUN-07"), "{told:?}");
         rig.handle.end().await;
     });
 }
