@@ -6,7 +6,7 @@
 
 mod tracer;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,11 +50,11 @@ impl Debuggers {
     pub async fn tell(self, engine: EngineRef) {
         let mut changes = self.0.subscribe();
         let mut retry = Retry::new(RETRY.0, RETRY.1);
-        let mut told: BTreeMap<Task, ()> = BTreeMap::new();
+        let mut told: BTreeSet<Task> = BTreeSet::new();
         loop {
             let now = changes.borrow_and_update().clone();
-            let came = now.keys().filter(|task| !told.contains_key(*task));
-            let went = told.keys().filter(|task| !now.contains_key(*task));
+            let came = now.keys().filter(|task| !told.contains(*task));
+            let went = told.iter().filter(|task| !now.contains_key(*task));
             let news: Vec<(Task, bool)> = came
                 .map(|task| (task.clone(), true))
                 .chain(went.map(|task| (task.clone(), false)))
@@ -68,7 +68,7 @@ impl Debuggers {
                     attached,
                 });
                 match engine.commit(event).await {
-                    Ok(()) if attached => drop(told.insert(key, ())),
+                    Ok(()) if attached => drop(told.insert(key)),
                     Ok(()) => drop(told.remove(&key)),
                     Err(EngineError::Ending) => return,
                     Err(EngineError::Full(_) | EngineError::Unavailable) => late = true,
