@@ -29,7 +29,7 @@
 //!
 //! Deliberately absent: registering, see [`front`](crate::front), and programs of their own, see [`agent`](crate::agent).
 //!
-//! [`Registration::in_process`]: crate::front::Registration::in_process
+//! [`Registration::in_process`]: crate::front::Named::in_process
 
 mod line;
 #[cfg(test)]

@@ -7,7 +7,7 @@
 //!
 //! A socket is in one place: here, or with a run. It moves to a run with the launch, and back only if the run hands it over again; otherwise
 //! it closes with the run (TRGD-18). A second descriptor of what is held here is kept by the launcher, so that it outlives the
-//! daemon; the supervisor's desk does what [`Broker::errands`] says.
+//! daemon; the supervisor's desk does what its errands say.
 //!
 //! Deliberately absent: the app's bytes, which are never read, and when something is told (`lull_policy::Vigil`).
 

@@ -1,6 +1,6 @@
 //! Debuggers on this device (RES-22): who holds the limits of which task, and telling the machine.
 //!
-//! A session is held by a client of the operator's service (`lull debug attach`), or by a [tracer] that was found on a run. Several may
+//! A session is held by a client of the operator's service (`lull debug attach`), or by a tracer that was found on a run. Several may
 //! hold one task; the machine is told of the first that comes and the last that goes. A daemon that starts knows of none, as the machine
 //! does. Deliberately absent: what a debugger suspends, which is the machine's to say.
 
