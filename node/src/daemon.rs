@@ -4,8 +4,9 @@
 //! local API and the link. At the end calls are turned away, what was decided is committed, and agents go on under the launcher.
 //! Deliberately absent: what the parts do.
 
+mod doors;
+
 use std::future::Future;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,18 +24,16 @@ use tracing_subscriber::EnvFilter;
 use crate::broker::Broker;
 use crate::clock::{self, ClockRef};
 use crate::config::NodeConfig;
-use crate::debuggers::{Debuggers, find_tracers};
 use crate::engine::{self, EngineHandle, OrderQueues, Setting};
-use crate::error_chain::chain;
 use crate::folders::Folders;
-use crate::fronts::{self, Door, Fronts};
+use crate::fronts::Fronts;
 use crate::keeper::{self, Keeper};
 use crate::link::{self, Link};
-use crate::local::{Authority, HandoverDoor, Local, LocalSocket, Recordings};
+use crate::local::LocalSocket;
 use crate::manifest::{self, Catalog};
 use crate::ports::{AppSource as _, EngineRef, LinkOrder, RunOrder, look};
 use crate::status::StatusBoard;
-use crate::store::{Journal, Opened, Store, StoreConfig};
+use crate::store::{Opened, Store, StoreConfig};
 use crate::supervisor::{Setup, Supervisor};
 use crate::{awake, declared, sources, watch};
 
@@ -311,95 +310,6 @@ impl Daemon {
             .context("adopting the policy of the configuration")
     }
 
-    fn start_local(
-        &self,
-        engine: &EngineRef,
-        orders: &engine::Orders,
-        parts: &mut Parts,
-    ) -> anyhow::Result<()> {
-        let owners: Arc<Catalog> = Arc::clone(&self.catalog);
-        let leases = self.fronts.leases().clone();
-        let telling = leases.clone().tell(Arc::clone(engine));
-        spawn(&mut parts.obliging, "leases", forever(telling));
-        let debuggers = self.watch_debuggers(engine, parts);
-        let local = Local {
-            engine: Arc::clone(engine),
-            authority: self.authority(),
-            owners: Arc::<Catalog>::clone(&owners),
-            source: owners,
-            notices: orders.notices.clone(),
-            leases,
-            debuggers: debuggers.clone(),
-            takers: orders.takers.clone(),
-            board: Arc::clone(&self.board),
-            recordings: Recordings::of(Journal::at(self.config.state_dir.join(STORE))),
-            clock: Arc::clone(&self.clock),
-            ending: self.ending.clone(),
-        };
-        let door = Door::open(&self.config.host_socket())?;
-        let serving = fronts::serve(
-            door,
-            self.fronts.clone(),
-            self.authority(),
-            Arc::clone(&self.board),
-            self.ending.clone(),
-        );
-        spawn(&mut parts.obliging, "apps' processes", forever(serving));
-        let path = self.config.local_socket();
-        // The first time here, so that a socket that cannot be had keeps the daemon from saying that it is ready.
-        let mut first = Some(LocalSocket::bind(&path)?);
-        let keeper = self.keeper();
-        spawn(&mut parts.obliging, "local-api", async move {
-            let kept = keeper.keep("local-api", || {
-                serve(local.clone(), first.take(), path.clone())
-            });
-            Ok(kept.await?)
-        });
-        Ok(())
-    }
-
-    fn watch_debuggers(&self, engine: &EngineRef, parts: &mut Parts) -> Debuggers {
-        let debuggers = Debuggers::default();
-        let telling = debuggers.clone().tell(Arc::clone(engine));
-        spawn(&mut parts.obliging, "debuggers", forever(telling));
-        if self.config.profile.device().developer_mode {
-            let (engine, board) = (Arc::clone(engine), Arc::clone(&self.board));
-            let cages = self.config.cgroup.name.clone();
-            let finding = find_tracers(debuggers.clone(), engine, board, cages);
-            spawn(&mut parts.waiting, "tracers", forever(finding));
-        }
-        debuggers
-    }
-
-    /// The second socket, on which apps hand sockets over.
-    fn start_handover(&self, broker: Broker, parts: &mut Parts) -> anyhow::Result<()> {
-        let door = HandoverDoor {
-            authority: self.authority(),
-            broker,
-            board: Arc::clone(&self.board),
-            clock: Arc::clone(&self.clock),
-            ending: self.ending.clone(),
-        };
-        let path = self.config.handover_socket();
-        let mut first = Some(LocalSocket::bind(&path)?);
-        let keeper = self.keeper();
-        spawn(&mut parts.obliging, "hand-over", async move {
-            let kept = keeper.keep("hand-over", || {
-                receive(door.clone(), first.take(), path.clone())
-            });
-            Ok(kept.await?)
-        });
-        Ok(())
-    }
-
-    fn authority(&self) -> Authority {
-        Authority {
-            daemon_uid: rustix::process::geteuid().as_raw(),
-            cage: self.config.cgroup.name.clone(),
-            owners: Arc::<Catalog>::clone(&self.catalog),
-        }
-    }
-
     fn link(
         &self,
         engine: &EngineRef,
@@ -471,30 +381,6 @@ fn too_early(ended: Result<Ended, JoinError>) -> anyhow::Error {
         Ok((part, Err(error))) => error.context(format!("the part {part:?} of the daemon failed")),
         Ok((part, Ok(()))) => anyhow::anyhow!("the part {part:?} of the daemon ended by itself"),
         Err(panicked) => anyhow::Error::new(panicked).context("a part of the daemon panicked"),
-    }
-}
-
-/// Serves the local API once; a socket that cannot be had is the keeper's next attempt.
-async fn serve(local: Local, bound: Option<LocalSocket>, path: PathBuf) {
-    let socket = match bound.map_or_else(|| LocalSocket::bind(&path), Ok) {
-        Ok(socket) => socket,
-        Err(error) => {
-            tracing::error!(error = chain(&error), "the local API has no socket");
-            return;
-        }
-    };
-    if let Err(error) = local.serve(socket).await {
-        tracing::error!(error = chain(&error), "the local API failed");
-    }
-}
-
-/// As [`serve`], for the sockets that apps hand over.
-async fn receive(door: HandoverDoor, bound: Option<LocalSocket>, path: PathBuf) {
-    match bound.map_or_else(|| LocalSocket::bind(&path), Ok) {
-        Ok(socket) => door.serve(socket).await,
-        Err(error) => {
-            tracing::error!(error = chain(&error), "apps have no socket to hand over on");
-        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! a commit. An agent that floods its socket is read a piece at a time, and otherwise waits in its own `write`.
 
 mod handing;
+mod speaking;
 mod waits;
 
 use std::collections::VecDeque;
@@ -13,8 +14,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lull_policy::{Event, Exit, HostKind, Launch, Report, RunId, ScheduledKind, Span, bounds};
-use lull_proto::agent::{FromAgent, PROTOCOL, ToAgent};
+use lull_policy::{Event, Exit, HostKind, Launch, Report, RunId, ScheduledKind, bounds};
+use lull_proto::agent::{FromAgent, ToAgent};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Sleep;
 
@@ -274,46 +275,6 @@ impl Conversation {
         }
     }
 
-    /// RES-08. An agent that does not read is told the newest when it does.
-    fn tell_memory(&mut self) {
-        if self.speaks()
-            && self.outbox.len() < OUTBOX
-            && let Some(line) = self.memory.line()
-        {
-            self.outbox.extend(line);
-        }
-    }
-
-    fn answer(&mut self, answer: &ToAgent) {
-        if self.outbox.len() < OUTBOX {
-            self.outbox.extend(line(answer));
-        }
-    }
-
-    /// By a message where the agent speaks, else by the signal that plain commands know.
-    async fn pass_on_cancel(&mut self) {
-        let Some(cancel) = *self.cancel.borrow_and_update() else {
-            return;
-        };
-        if self.speaks() {
-            let grace = cancel
-                .kill_at
-                .map(|at| at.since(self.setup.clock.now().running));
-            self.outbox.extend(line(&ToAgent::Cancel {
-                reason: word(cancel.reason),
-                number: cancel.reason.number(),
-                grace_ms: grace.map(Span::as_millis),
-            }));
-        } else if self.hosted.is_none() {
-            self.tell_desk(FromRun::Terminate(self.run)).await;
-        }
-    }
-
-    fn speaks(&self) -> bool {
-        let spoke = self.note.as_ref().is_some_and(|note| note.spoke);
-        spoke && !self.mute && self.socket.is_some()
-    }
-
     async fn hear(&mut self, heard: io::Result<Heard>, waits: &mut Waits) {
         match heard {
             Ok(Heard::Lines(lines)) => {
@@ -342,15 +303,6 @@ impl Conversation {
                 self.fall_silent().await;
                 self.left_by_its_host().await;
             }
-        }
-    }
-
-    /// What it was to be told by message it is now told by signal.
-    async fn fall_silent(&mut self) {
-        self.mute = true;
-        self.outbox.clear();
-        if self.cancel.borrow().is_some() && self.hosted.is_none() {
-            self.tell_desk(FromRun::Terminate(self.run)).await;
         }
     }
 
@@ -428,39 +380,6 @@ impl Conversation {
         None
     }
 
-    async fn follow_memory(&mut self) {
-        if self.hosted.is_some() {
-            // It has no memory of its own to be told of.
-            return;
-        }
-        let Some(note) = self.note.as_mut().filter(|note| !note.follows_memory) else {
-            return;
-        };
-        note.follows_memory = true;
-        let kept = note.encode();
-        self.tell_desk(FromRun::Note(self.run, kept)).await;
-        self.tell_desk(FromRun::FollowMemory(self.run)).await;
-    }
-
-    /// Answers hello, once.
-    async fn invoke(&mut self, protocol: u32) {
-        let Some(note) = self.note.as_mut().filter(|_| !self.invoked) else {
-            return;
-        };
-        self.invoked = true;
-        note.spoke = true;
-        note.invocation.protocol = protocol.clamp(1, PROTOCOL);
-        let invocation = note.invocation(self.setup.clock.now());
-        self.outbox.extend(line(&ToAgent::Invoke(invocation)));
-        let kept = note.encode();
-        if self.hosted.is_none() {
-            self.tell_desk(FromRun::Note(self.run, kept)).await;
-        }
-        if self.cancel.borrow().is_some() {
-            self.pass_on_cancel().await;
-        }
-    }
-
     /// Passes the newest progress on, and rests.
     fn pass_on_progress(&mut self, waits: &mut Waits) {
         let Some(value) = self.progress.take() else {
@@ -529,14 +448,5 @@ impl Conversation {
     async fn tell_desk(&self, word: FromRun) {
         // A desk that is gone needs no telling.
         self.to_desk.send(word).await.ok();
-    }
-}
-
-/// The reason by its name in the rule book.
-fn word(reason: lull_policy::CancelReason) -> String {
-    match serde_json::to_value(reason) {
-        Ok(serde_json::Value::String(word)) => word,
-        // A reason is one word; its number is said beside it in any case.
-        _ => String::new(),
     }
 }
