@@ -260,7 +260,7 @@ impl Broker {
         self.0.errand.notified().await;
     }
 
-    /// What the launcher is to be told now, once.
+    /// What the launcher is to be told now; of what it is to keep, until [`kept`](Self::kept) says that it was told.
     pub(crate) fn errands(&self) -> Vec<Errand> {
         let mut table = self.lock();
         if !table.keeps {
@@ -269,11 +269,10 @@ impl Broker {
         }
         let released = std::mem::take(&mut table.released);
         let mut errands: Vec<Errand> = released.into_iter().map(Errand::Release).collect();
-        for (place, held) in &mut table.held {
+        for (place, held) in &table.held {
             if !held.kept
                 && let Ok(socket) = held.socket.try_clone()
             {
-                held.mark_kept();
                 errands.push(Errand::Keep {
                     serial: held.serial,
                     note: held.label(place),
@@ -282,6 +281,15 @@ impl Broker {
             }
         }
         errands
+    }
+
+    /// The launcher was told to keep it.
+    pub(crate) fn kept(&self, serial: u64) {
+        let mut table = self.lock();
+        let mut all = table.held.values_mut();
+        if let Some(held) = all.find(|held| held.serial == serial) {
+            held.mark_kept();
+        }
     }
 
     /// Whether a launcher of this or a newer build is there, which can hand sockets to runs.

@@ -451,7 +451,7 @@ fn what_is_wrong_is_named_by_its_field() {
             (
                 "entry_point",
                 wire::RegisterRequest {
-                    entry_point: String::new(),
+                    entry_point: "photo\nsync".into(),
                     ..good.clone()
                 },
             ),

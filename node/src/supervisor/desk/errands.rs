@@ -33,6 +33,9 @@ impl Desk {
                         note,
                     };
                     self.send(&keep, Some(socket.as_fd())).await;
+                    if self.launcher.is_some() {
+                        self.setup.broker.kept(serial);
+                    }
                 }
                 Errand::Release(socket) => self.send(&Request::Release { socket }, None).await,
             }
