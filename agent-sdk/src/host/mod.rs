@@ -19,7 +19,8 @@
 //!     let mut host = Host::connect("photos")?;
 //!     loop {
 //!         let run = host.next_run()?;
-//!         std::thread::spawn(move || match run.invocation().task.as_str() {
+//!         let task = run.invocation().task.clone();
+//!         std::thread::spawn(move || match task.as_str() {
 //!             "refresh" => run.complete(),
 //!             other => run.abort(format!("there is no task {other} in this version")),
 //!         });
