@@ -24,6 +24,9 @@ pub const ENOUGH: u32 = 1024;
 /// before the request to cancel.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// Keeps 16 MiB.
+const EATER: &str = "head -c 16777216 /dev/zero | tail -c 16777216 >/dev/null";
+
 /// The agent's main.
 pub fn main() -> ExitCode {
     crate::with_agent(run)
@@ -59,11 +62,9 @@ fn run(agent: Agent) -> ExitCode {
     agent.complete()
 }
 
-/// Has another program keep what this one may not: the last bytes of a source that has no end.
+/// Has another program keep what this one may not: the last bytes of what comes through a pipe, which it cannot look back on.
 fn eat_beside(agent: Agent, eaten: &[Vec<u8>]) -> ExitCode {
-    let eater = Command::new("tail")
-        .args(["-c", "16M", "/dev/zero"])
-        .status();
+    let eater = Command::new("sh").args(["-c", EATER]).status();
     black_box(eaten);
     match eater {
         Ok(status) => agent.abort(format!(
