@@ -223,7 +223,7 @@ async fn follow_memory(seat: &Seat, step: &mut Step, push_id: &str) -> Result<Me
 /// Answers whether there is a cap at all on this machine.
 fn judge_memory(step: &mut Step, run: &RunView, seen: &MemorySeen) -> bool {
     let outcome = run.outcome.as_deref().unwrap_or("no outcome");
-    let claim = format!("it is killed at its cap of {CAP}");
+    let claim = format!("it is killed past its cap of {CAP}");
     let Some(limit) = seen.limit() else {
         step.cannot(
             claim,
