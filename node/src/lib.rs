@@ -23,6 +23,7 @@ pub mod keeper;
 pub mod link;
 pub mod local;
 pub mod manifest;
+mod newest;
 pub mod ports;
 pub mod retry;
 pub mod sources;

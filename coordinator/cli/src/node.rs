@@ -6,9 +6,10 @@ use std::time::Duration;
 use hyper_util::rt::TokioIo;
 use lull_proto::local::v1::app_service_client::AppServiceClient;
 use lull_proto::local::v1::operator_service_client::OperatorServiceClient;
+use lull_proto::local::v1::{AttachRequest, AttachResponse};
 use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint, Uri};
-use tonic::{Code, Status};
+use tonic::{Code, Status, Streaming};
 
 use crate::command::Global;
 use crate::failure::{Failure, chain};
@@ -63,6 +64,22 @@ impl Node {
     /// The calls of apps, made in an app's place.
     pub(crate) fn app(&self) -> AppServiceClient<Channel> {
         AppServiceClient::new(self.channel.clone())
+    }
+
+    /// Stands in an app's place in the foreground, for as long as the answer is held (ACC-42).
+    pub(crate) async fn in_front_of(
+        &self,
+        app: &str,
+    ) -> Result<Streaming<AttachResponse>, Failure> {
+        let attach = AttachRequest {
+            app: app.to_owned(),
+            foreground: true,
+            takes_pushes: false,
+        };
+        let attached = self.app().attach(attach).await;
+        Ok(attached
+            .map_err(|status| self.failure(&status))?
+            .into_inner())
     }
 
     /// What it answered, as a failure of this program.

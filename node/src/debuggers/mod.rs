@@ -6,19 +6,15 @@
 
 mod tracer;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use lull_policy::{AppId, Event, Occurrence, TaskName};
 use tokio::sync::watch;
 
-use crate::ports::{EngineError, EngineRef};
-use crate::retry::{Retry, random};
+use crate::newest;
+use crate::ports::EngineRef;
 pub use tracer::find as find_tracers;
-
-/// When something is told again that the engine had no room for.
-const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 
 /// A task of an app.
 type Task = (AppId, TaskName);
@@ -48,41 +44,15 @@ impl Debuggers {
 
     /// Tells the machine who is being debugged, the newest state of each task, until the engine ends.
     pub async fn tell(self, engine: EngineRef) {
-        let mut changes = self.0.subscribe();
-        let mut retry = Retry::new(RETRY.0, RETRY.1);
-        let mut told: BTreeSet<Task> = BTreeSet::new();
-        loop {
-            let now = changes.borrow_and_update().clone();
-            let came = now.keys().filter(|task| !told.contains(*task));
-            let went = told.iter().filter(|task| !now.contains_key(*task));
-            let news: Vec<(Task, bool)> = came
-                .map(|task| (task.clone(), true))
-                .chain(went.map(|task| (task.clone(), false)))
-                .collect();
-            let mut late = false;
-            for ((app, task), attached) in news {
-                let key = (app.clone(), task.clone());
-                let event = Event::Occurred(Occurrence::Debugger {
-                    app,
-                    task,
-                    attached,
-                });
-                match engine.commit(event).await {
-                    Ok(()) if attached => drop(told.insert(key)),
-                    Ok(()) => drop(told.remove(&key)),
-                    Err(EngineError::Ending) => return,
-                    Err(EngineError::Full(_) | EngineError::Unavailable) => late = true,
-                }
-            }
-            if late {
-                tokio::time::sleep(retry.next(random())).await;
-                continue;
-            }
-            retry.reset();
-            if changes.changed().await.is_err() {
-                return;
-            }
-        }
+        let event = |(app, task), attached| {
+            Event::Occurred(Occurrence::Debugger {
+                app,
+                task,
+                attached,
+            })
+        };
+        let attached = |sessions: &usize| *sessions > 0;
+        newest::tell(engine, self.0.subscribe(), BTreeMap::new(), attached, event).await;
     }
 }
 

@@ -5,7 +5,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,11 +24,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Fronts, Passing};
 use crate::descriptor;
-use crate::local::{Authority, Peer};
+use crate::local::{Authority, Peer, Places, SocketError, Taken, in_place};
 use crate::status::StatusBoard;
-
-/// Connections at one time: each app has one process, and a few are being refused.
-const CONNECTIONS: usize = lull_policy::bounds::APPS + 16;
 
 /// Connections that wait to be taken.
 const BACKLOG: i32 = 16;
@@ -39,15 +36,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Pause after the kernel had no descriptor or memory for a connection.
 const EXHAUSTED: Duration = Duration::from_millis(100);
 
-/// Why the door cannot be opened.
-#[derive(Debug, thiserror::Error)]
-#[error("making the socket {}", path.display())]
-pub struct DoorError {
-    path: PathBuf,
-    #[source]
-    source: io::Error,
-}
-
 /// The door, open.
 #[derive(Debug)]
 pub struct Door {
@@ -56,28 +44,15 @@ pub struct Door {
 
 impl Door {
     /// Listens at `path` in place of whatever a former daemon left there. Everyone may connect. Must be called on the runtime.
-    pub fn open(path: &Path) -> Result<Self, DoorError> {
-        let opening = || -> io::Result<Self> {
-            // Under its name it appears with its permissions, or not at all.
-            let new = path.with_extension("new");
-            match std::fs::remove_file(&new) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
+    pub fn open(path: &Path) -> Result<Self, SocketError> {
+        let listener = in_place(path, |new| {
             let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
             let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
-            bind(&socket, &SocketAddrUnix::new(&new)?)?;
+            bind(&socket, &SocketAddrUnix::new(new)?)?;
             listen(&socket, BACKLOG)?;
-            rustix::fs::chmod(&new, rustix::fs::Mode::from_raw_mode(0o666))?;
-            std::fs::rename(&new, path)?;
-            Ok(Self {
-                listener: descriptor::watch(socket)?,
-            })
-        };
-        opening().map_err(|source| DoorError {
-            path: path.to_owned(),
-            source,
-        })
+            descriptor::watch(socket)
+        })?;
+        Ok(Self { listener })
     }
 
     async fn next(&self) -> io::Result<OwnedFd> {
@@ -103,17 +78,18 @@ pub async fn serve(
     ending: CancellationToken,
 ) {
     let mut connections = JoinSet::new();
+    let places = Places::default();
     loop {
         let taken = tokio::select! {
             taken = door.next() => taken,
             Some(_over) = connections.join_next() => continue,
             () = ending.cancelled() => return,
         };
-        match taken {
-            Ok(socket) if connections.len() < CONNECTIONS => {
-                connections.spawn(converse(socket, fronts.clone(), authority.clone()));
+        match taken.map(|socket| admit(socket, &places, &authority)) {
+            Ok(Some(visitor)) => {
+                connections.spawn(converse(visitor, fronts.clone(), authority.clone()));
             }
-            Ok(_one_too_many) => board.count("host-connections-refused"),
+            Ok(None) => board.count("host-connections-refused"),
             Err(error) => {
                 tracing::warn!(%error, "a connection of an app's process could not be taken");
                 tokio::time::sleep(EXHAUSTED).await;
@@ -122,16 +98,30 @@ pub async fn serve(
     }
 }
 
+/// A process that has not said hello yet.
+#[derive(Debug)]
+struct Visitor {
+    line: Line,
+    peer: Peer,
+    _place: Taken,
+}
+
+/// Absent = there is no place left for its user, or the kernel does not say who it is.
+fn admit(socket: OwnedFd, places: &Places, authority: &Authority) -> Option<Visitor> {
+    let line = Line::new(socket).ok()?;
+    let peer = peer(&line.channel, &authority.cage).ok()?;
+    let place = places.take(peer.uid, authority.operate(&peer).is_ok())?;
+    Some(Visitor {
+        line,
+        peer,
+        _place: place,
+    })
+}
+
 /// One process, from hello until its connection closes.
-async fn converse(socket: OwnedFd, fronts: Fronts, authority: Authority) {
-    let line = match Line::new(socket) {
-        Ok(line) => line,
-        Err(error) => {
-            tracing::warn!(%error, "the connection of an app's process cannot be watched");
-            return;
-        }
-    };
-    let (mut guest, passing) = match greet(&line, &fronts, &authority).await {
+async fn converse(visitor: Visitor, fronts: Fronts, authority: Authority) {
+    let line = &visitor.line;
+    let (mut guest, passing) = match greet(line, &visitor.peer, &fronts, &authority).await {
         Ok(greeted) => greeted,
         Err(message) => {
             tracing::info!(%message, "an app's process was refused");
@@ -140,7 +130,7 @@ async fn converse(socket: OwnedFd, fronts: Fronts, authority: Authority) {
             return;
         }
     };
-    pass_on(&line, &mut guest, passing).await;
+    pass_on(line, &mut guest, passing).await;
 }
 
 /// A process that is connected, until this is dropped.
@@ -161,9 +151,12 @@ impl Drop for Guest {
 
 type Greeted = (Guest, mpsc::Receiver<Passing>);
 
-async fn greet(line: &Line, fronts: &Fronts, authority: &Authority) -> Result<Greeted, String> {
-    let peer = peer(&line.channel, &authority.cage)
-        .map_err(|error| format!("the kernel did not say who is calling: {error}"))?;
+async fn greet(
+    line: &Line,
+    peer: &Peer,
+    fronts: &Fronts,
+    authority: &Authority,
+) -> Result<Greeted, String> {
     let (protocol, app) = match tokio::time::timeout(PATIENCE, line.hear()).await {
         Ok(Ok(Some(FromHost::Hello { protocol, app }))) => (protocol, app),
         Ok(Ok(Some(_other))) => return Err("the first packet has to be hello".to_owned()),
@@ -175,7 +168,7 @@ async fn greet(line: &Line, fronts: &Fronts, authority: &Authority) -> Result<Gr
     };
     let app = AppId::new(&app).map_err(|error| format!("app: {error}"))?;
     authority
-        .act(&peer, &app)
+        .act(peer, &app)
         .map_err(|status| status.message().to_owned())?;
     if authority.owners.uid_of(&app).is_none() {
         return Err(format!(

@@ -20,7 +20,7 @@ use rustix::process::{Pid, Signal, pidfd_send_signal};
 use tokio::sync::{mpsc, watch};
 
 use crate::local::{Lease, Leases};
-pub use door::{Door, DoorError, serve};
+pub use door::{Door, serve};
 use process::{Departure, Host, Process};
 
 /// How long a process that is started may take until it says hello. The run's own limits count meanwhile.

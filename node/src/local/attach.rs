@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::Stream;
 use futures_util::stream::unfold;
@@ -18,8 +17,9 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use super::convert::{finished, moment, word};
+use crate::newest;
 use crate::ports::{AppNotice, EngineError, EngineRef, look};
-use crate::retry::{Retry, random};
+use crate::retry::random;
 use crate::takers::Taking;
 
 /// The attached clients of each app.
@@ -79,47 +79,25 @@ impl Leases {
 
     /// Tells the machine where the front clients stand, the newest state of each app, until the engine ends.
     pub async fn tell(self, engine: EngineRef) {
-        let mut changes = self.0.subscribe();
-        let mut retry = Retry::new(RETRY.0, RETRY.1);
-        let Some(mut told) = known(&engine, &mut retry).await else {
+        let changes = self.0.subscribe();
+        let Some(believed) = known(&engine).await else {
             return;
         };
-        loop {
-            let now = changes.borrow_and_update().clone();
-            let gone = told.keys().filter(|app| !now.contains_key(*app));
-            let gone: Vec<AppId> = gone.cloned().collect();
-            let all = now.into_iter().map(|(app, clients)| (app, clients.state()));
-            let all = all.chain(gone.into_iter().map(|app| (app, FrontState::None)));
-            let mut late = false;
-            for (app, state) in all.collect::<Vec<_>>() {
-                if told.get(&app).copied().unwrap_or_default() == state {
-                    continue;
-                }
-                let event = Event::FrontChanged {
-                    app: app.clone(),
-                    state,
-                };
-                match engine.commit(event).await {
-                    Ok(()) if state == FrontState::None => drop(told.remove(&app)),
-                    Ok(()) => drop(told.insert(app, state)),
-                    Err(EngineError::Ending) => return,
-                    Err(EngineError::Full(_) | EngineError::Unavailable) => late = true,
-                }
-            }
-            if late {
-                tokio::time::sleep(retry.next(random())).await;
-                continue;
-            }
-            retry.reset();
-            if changes.changed().await.is_err() {
-                return;
-            }
-        }
+        let changed = |app, state| Event::FrontChanged { app, state };
+        newest::tell(
+            engine,
+            changes,
+            believed,
+            |of: &Clients| of.state(),
+            changed,
+        )
+        .await;
     }
 }
 
 /// What the machine believes; a client of an earlier daemon is gone with its connection. Absent = the engine ends.
-async fn known(engine: &EngineRef, retry: &mut Retry) -> Option<BTreeMap<AppId, FrontState>> {
+async fn known(engine: &EngineRef) -> Option<BTreeMap<AppId, FrontState>> {
+    let mut retry = newest::AGAIN;
     loop {
         let fronts = look(engine, |device, _now| {
             let fronts = device.fronts();
@@ -134,9 +112,6 @@ async fn known(engine: &EngineRef, retry: &mut Retry) -> Option<BTreeMap<AppId, 
         }
     }
 }
-
-/// When a state is told again that the engine had no room for.
-const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 
 /// One client's lease.
 #[derive(Debug)]

@@ -43,7 +43,7 @@ impl Authority {
     }
 
     /// Whether the caller is the operator.
-    pub(super) fn operate(&self, peer: &Peer) -> Result<(), Status> {
+    pub(crate) fn operate(&self, peer: &Peer) -> Result<(), Status> {
         no_agent(peer, "operate the device")?;
         if self.is_operator(peer) {
             return Ok(());

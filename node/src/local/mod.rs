@@ -41,6 +41,7 @@ pub use handover::HandoverDoor;
 pub(crate) use peer::{Peer, Place, place};
 pub use recording::Recordings;
 pub use socket::{LocalSocket, SocketError};
+pub(crate) use socket::{Places, Taken, in_place};
 
 /// Bytes of one request: the largest, a registration, has under 4 KiB.
 const REQUEST: usize = 64 << 10;

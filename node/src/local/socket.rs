@@ -52,19 +52,7 @@ impl LocalSocket {
     /// Listens at `path` in place of whatever a former daemon left there; the caller holds the lock that says no other daemon
     /// lives. Everyone may connect: the peer's credentials decide what it may do. Must be called on the runtime.
     pub fn bind(path: &Path) -> Result<Self, SocketError> {
-        let failed = |source| SocketError {
-            path: path.into(),
-            source,
-        };
-        // Under its name it appears with its permissions, or not at all.
-        let new = path.with_extension("new");
-        match std::fs::remove_file(&new) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-            _ => {}
-        }
-        let listener = UnixListener::bind(&new).map_err(failed)?;
-        std::fs::set_permissions(&new, Permissions::from_mode(0o666)).map_err(failed)?;
-        std::fs::rename(&new, path).map_err(failed)?;
+        let listener = in_place(path, |new| UnixListener::bind(new))?;
         Ok(Self {
             listener,
             path: path.into(),
@@ -103,6 +91,30 @@ impl LocalSocket {
             Some((Ok(connection), door))
         })
     }
+}
+
+/// Makes a socket with `bind`, in place of whatever a former daemon left at `path`. Everyone may connect.
+///
+/// # Errors
+/// What the kernel said.
+pub(crate) fn in_place<T>(
+    path: &Path,
+    bind: impl FnOnce(&Path) -> io::Result<T>,
+) -> Result<T, SocketError> {
+    let failed = |source| SocketError {
+        path: path.into(),
+        source,
+    };
+    // Under its name it appears with its permissions, or not at all.
+    let new = path.with_extension("new");
+    match std::fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    let socket = bind(&new).map_err(failed)?;
+    std::fs::set_permissions(&new, Permissions::from_mode(0o666)).map_err(failed)?;
+    std::fs::rename(&new, path).map_err(failed)?;
+    Ok(socket)
 }
 
 #[derive(Debug)]
@@ -144,10 +156,11 @@ impl Door {
 
 /// How many connections each user has.
 #[derive(Debug, Clone, Default)]
-struct Places(Arc<Mutex<BTreeMap<u32, usize>>>);
+pub(crate) struct Places(Arc<Mutex<BTreeMap<u32, usize>>>);
 
 impl Places {
-    fn take(&self, uid: u32, operator: bool) -> Option<Taken> {
+    /// A place for a connection of this user; absent = there is none left.
+    pub(crate) fn take(&self, uid: u32, operator: bool) -> Option<Taken> {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let total: usize = held.values().sum();
         let room = CONNECTIONS - if operator { 0 } else { FOR_OPERATOR };
@@ -166,7 +179,7 @@ impl Places {
 
 /// A connection's place, given back with it.
 #[derive(Debug)]
-struct Taken {
+pub(crate) struct Taken {
     places: Places,
     uid: u32,
 }

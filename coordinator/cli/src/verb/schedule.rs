@@ -2,9 +2,7 @@
 //!
 //! Only an app in the foreground may (ACC-42): this program is the app's front client for as long as the call takes.
 
-use lull_proto::local::v1::{
-    AddScheduledRequest, AttachRequest, RemoveScheduledRequest, ScheduledKind,
-};
+use lull_proto::local::v1::{AddScheduledRequest, RemoveScheduledRequest, ScheduledKind};
 
 use crate::command::{Global, Kind, Schedule};
 use crate::failure::Failure;
@@ -25,16 +23,8 @@ pub(crate) async fn run(
         description,
         off,
     } = schedule;
-    let attach = AttachRequest {
-        app: app.clone(),
-        foreground: true,
-        takes_pushes: false,
-    };
     // Held until the end of this call.
-    let _front = apps
-        .attach(attach)
-        .await
-        .map_err(|status| node.failure(&status))?;
+    let _front = node.in_front_of(&app).await?;
     let word = word(kind);
     if off {
         let request = RemoveScheduledRequest {

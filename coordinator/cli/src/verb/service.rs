@@ -3,7 +3,7 @@
 //! Only an app in the foreground may ask, and only whoever runs the device says that its user consents: this program is both for as
 //! long as the call takes.
 
-use lull_proto::local::v1::{AttachRequest, Raised, RequestServicingRequest};
+use lull_proto::local::v1::{Raised, RequestServicingRequest};
 
 use crate::command::{Global, Service};
 use crate::failure::Failure;
@@ -16,16 +16,8 @@ pub(crate) async fn run(global: &Global, service: Service, output: &Output) -> R
     let (app, task) = service.task;
     let (app, task) = (app.to_string(), task.to_string());
     let mut apps = node.app();
-    let attach = AttachRequest {
-        app: app.clone(),
-        foreground: true,
-        takes_pushes: false,
-    };
     // Held until the end of this call.
-    let _front = apps
-        .attach(attach)
-        .await
-        .map_err(|status| node.failure(&status))?;
+    let _front = node.in_front_of(&app).await?;
     let expected = service.expected.map(|expected| {
         // The node refuses what is too long.
         expected.try_into().unwrap_or_default()
